@@ -7,7 +7,7 @@ use std::path::Path;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
-use crate::engine::{EngineError, Run};
+use crate::engine::{EngineError, Run, to_the_end};
 use crate::format::shell_word;
 use crate::journal::FactObserver;
 use crate::judge::{MissedThreshold, PolicyResult, Verdict};
@@ -125,20 +125,24 @@ pub fn judge_observed<O: FactObserver + Send + 'static>(
     engine: EngineKind,
     observer: O,
 ) -> (JudgedRun, O) {
-    let (ended, observer) = run.observe(engine, observer, &|_| {});
-    let judged = match ended {
+    let (ended, observer) = run.observe(engine, observer, &to_the_end);
+    (judge_ended(run, ended), observer)
+}
+
+/// Judges a run that has ended or broken down.
+pub(crate) fn judge_ended(run: &Run<'_>, ended: Result<RunRecord, EngineError>) -> JudgedRun {
+    match ended {
         Ok(record) => {
             JudgedRun { failures: failures_of(run.scenario, &record), record: Some(record) }
         }
         Err(error) => JudgedRun { failures: vec![breakdown(&error)], record: None },
-    };
-    (judged, observer)
+    }
 }
 
 fn breakdown(error: &EngineError) -> RunFailure {
     let at = match error {
         EngineError::Panic { at, .. } => Some(Timestamp::from(*at)),
-        EngineError::Simulation { .. } => None,
+        EngineError::Simulation { .. } | EngineError::Abandoned { .. } => None,
     };
     RunFailure::of_run(Defect::Breakdown, format!("failed to {error}"), at)
 }

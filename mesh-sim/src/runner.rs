@@ -49,57 +49,83 @@ impl<'a> RunPlan<'a> {
             .collect()
     }
 
-    /// Carries out all runs, on as many threads as there are cores. Records are returned in the
-    /// order of [`Self::runs`].
+    /// Carries out all runs, on as many threads as there are cores, seed by seed. Records are
+    /// returned in the order of [`Self::runs`].
+    ///
+    /// If `progress` breaks, the runs under way are abandoned, and there are only the records of the
+    /// seeds with which the runs of all policies have ended: they can be compared.
     ///
     /// # Errors
-    /// The error of the first run, in this order, that broke down.
+    /// The error of the first run, seed by seed, that broke down.
     pub fn execute(
         &self,
-        progress: impl FnMut(RunProgress),
+        mut progress: impl FnMut(RunProgress) -> ControlFlow<()>,
     ) -> Result<Vec<RunRecord>, EngineError> {
         let runs = self.runs();
+        let seeds = self.scenario.seeds.len();
+        // The positions of the runs, all policies with the first seed first.
+        let order: Vec<usize> =
+            (0..seeds).flat_map(|seed| (seed..runs.len()).step_by(seeds)).collect();
+        let in_order: Vec<Run<'_>> = order.iter().map(|run| runs[*run]).collect();
         let mut records: Vec<Option<RunRecord>> = Vec::new();
         records.resize_with(runs.len(), || None);
-        run_each(&runs, self.engine, cores(), progress, |run, record| records[run] = Some(record))?;
-        Ok(records.into_iter().flatten().collect())
+        run_each(
+            &in_order,
+            self.engine,
+            cores(),
+            |news| progress(RunProgress { run: order[news.run], ..news }),
+            |run, record| records[order[run]] = Some(record),
+        )?;
+        let is_complete: Vec<bool> = (0..seeds)
+            .map(|seed| records.iter().skip(seed).step_by(seeds).all(Option::is_some))
+            .collect();
+        let records = records.into_iter().enumerate();
+        Ok(records.filter(|(run, _)| is_complete[run % seeds]).filter_map(|(_, r)| r).collect())
     }
 }
 
 /// Carries out `runs` on `threads` threads and hands each record to `keep` as soon as its run is
 /// over, with the run's position. The order is not certain. At most two records per thread exist at
-/// a time.
+/// a time. If `progress` breaks, no further run begins, and those under way are abandoned.
 ///
 /// # Errors
 /// The error of the first of `runs` that broke down. Runs after it may not have been carried out.
+/// That runs were abandoned is no error.
 pub fn run_each(
     runs: &[Run<'_>],
     engine: EngineKind,
     threads: NonZero<usize>,
-    mut progress: impl FnMut(RunProgress),
+    mut progress: impl FnMut(RunProgress) -> ControlFlow<()>,
     mut keep: impl FnMut(usize, RunRecord),
 ) -> Result<(), EngineError> {
-    let halted = AtomicBool::new(false);
+    // No run begins any more. If they are abandoned as well, those under way end at once.
+    let (halted, abandoned) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut broken: Option<(usize, EngineError)> = None;
     let threads = NonZero::new(runs.len()).map_or(threads, |most| threads.min(most));
     as_they_come(
         threads,
         |run| run < runs.len() && !halted.load(Ordering::Relaxed),
         |run, send| {
-            let ended =
-                runs[run].execute(engine, &|simulated| send(RunMessage::Progress(simulated)));
+            let ended = runs[run].execute(engine, &|simulated| {
+                if abandoned.load(Ordering::Relaxed) {
+                    return ControlFlow::Break(());
+                }
+                send(RunMessage::Progress(simulated));
+                ControlFlow::Continue(())
+            });
             send(RunMessage::Ended(Box::new(ended)));
         },
         |run, news| {
-            match news {
+            let flow = match news {
                 RunMessage::Progress(simulated) => {
-                    progress(RunProgress { run, simulated, finished: false });
+                    progress(RunProgress { run, simulated, finished: false })
                 }
                 RunMessage::Ended(ended) => match *ended {
                     Ok(record) => {
                         keep(run, record);
-                        progress(RunProgress { run, simulated: Duration::ZERO, finished: true });
+                        progress(RunProgress { run, simulated: Duration::ZERO, finished: true })
                     }
+                    Err(EngineError::Abandoned { .. }) => ControlFlow::Break(()),
                     Err(error) => {
                         // Every run before this one has begun and will report too. So the first
                         // error is the same on any number of threads.
@@ -107,9 +133,15 @@ pub fn run_each(
                         if broken.as_ref().is_none_or(|(first, _)| run < *first) {
                             broken = Some((run, error));
                         }
+                        ControlFlow::Continue(())
                     }
                 },
+            };
+            if flow.is_break() {
+                halted.store(true, Ordering::Relaxed);
+                abandoned.store(true, Ordering::Relaxed);
             }
+            // Threads still report the runs that have ended meanwhile.
             ControlFlow::Continue(())
         },
     );
@@ -122,4 +154,48 @@ enum RunMessage {
     Progress(Duration),
     /// The run is over.
     Ended(Box<Result<RunRecord, EngineError>>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENARIO: &str = r#"
+name = "two"
+description = "two policies, four seeds"
+engine = "event"
+duration = "2s"
+seeds = [1, 2, 3, 4]
+policies = ["random", "round_robin"]
+agents = [{ name = "agent", count = 2 }]
+[workload]
+arrivals = "constant"
+rate = 20
+demand = { kind = "constant", value = "1ms" }
+"#;
+
+    #[test]
+    fn what_is_broken_off_leaves_the_seeds_that_are_complete() {
+        let scenario = Scenario::parse(SCENARIO, "two.toml").unwrap();
+        let plan = RunPlan { scenario: &scenario, engine: EngineKind::Event, trace: false };
+        let after = |most: usize| {
+            let mut ended = 0;
+            let records = plan.execute(|news| {
+                ended += usize::from(news.finished);
+                if ended < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            let records = records.unwrap();
+            (ended, records.into_iter().map(|run| (run.policy, run.seed)).collect::<Vec<_>>())
+        };
+        assert_eq!(after(0).1, [], "nothing has ended when it is broken off");
+        let (ended, all) = after(usize::MAX);
+        let in_order: Vec<(String, u64)> =
+            plan.runs().iter().map(|run| (run.policy.label.clone(), run.seed)).collect();
+        assert_eq!((ended, &all), (8, &in_order));
+        let (ended, some) = after(4);
+        let (random, round_robin) = some.split_at(some.len() / 2);
+        assert!(!some.is_empty() && some.len() <= ended, "{some:?}");
+        let seeds = |runs: &[(String, u64)]| runs.iter().map(|run| run.1).collect::<Vec<_>>();
+        assert_eq!(seeds(random), seeds(round_robin), "the same seeds with both policies");
+    }
 }

@@ -2,6 +2,11 @@
 
 #[path = "cli/compare.rs"]
 mod compare;
+#[path = "cli/folders.rs"]
+mod folders;
+#[cfg(unix)]
+#[path = "cli/interrupt.rs"]
+mod interrupt;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -101,14 +106,14 @@ fn a_run_prints_a_table_and_writes_its_results() {
         "\n random ",
         "\n power_of_two ",
         "Where requests failed, and why",
-        " written to results/runs/small:\n   report.html ",
+        " written to results/runs/small/1 (latest):\n   report.html ",
     ] {
         assert!(out.contains(expected), "no {expected:?} in\n{out}");
     }
     let long: Vec<&str> = out.lines().filter(|line| line.chars().count() > 80).collect();
     assert!(long.is_empty(), "{long:#?}");
     assert!(out.chars().all(|c| c == '\n' || !c.is_control()), "no escapes in a pipe");
-    let files = names(&test_dir.path("results/runs/small"));
+    let files = names(&test_dir.path("results/runs/small/latest"));
     let expected =
         ["latency.csv", "power_of_two.hgrm", "random.hgrm", "report.html", "summary.json"];
     assert_eq!(files[..5], expected);
@@ -384,7 +389,7 @@ fn a_recommendation_answers_first_and_checks_what_is_deployed() {
     assert!(news.starts_with("this may take up to "), "{news}");
     assert!(text.starts_with(" Take "), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-    let out = dir.path("results/runs/small-recommend");
+    let out = dir.path("results/runs/small-recommend/1");
     for name in
         ["recommendation.json", "situations/calm-100.toml", "situations/as-written-100.toml"]
     {

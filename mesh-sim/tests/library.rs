@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mesh_sim::engine::to_the_end;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::thumbnail;
@@ -62,7 +63,7 @@ fn run(file: &Path) -> (Report, Vec<String>) {
     let (scenario, engine) = (loaded.scenario, EngineKind::Event);
     assert_eq!((&scenario.name, scenario.engine), (&stem(file), engine), "{}", file.display());
     let plan = RunPlan { scenario: &scenario, engine, trace: false };
-    let runs = plan.execute(|_| {}).unwrap();
+    let runs = plan.execute(to_the_end).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text: None };
     let name = &report.scenario.name;
     let mut wrong = Vec::new();

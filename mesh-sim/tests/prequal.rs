@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mesh_sim::engine::Run;
+use mesh_sim::engine::{Run, to_the_end};
 use mesh_sim::parallel::cores;
 use mesh_sim::runner::run_each;
 use mesh_sim::sweep::{Sweep, SweepSpec};
@@ -34,18 +34,12 @@ fn p99_secs() -> [BTreeMap<String, f64>; 2] {
     let sweep = Sweep::new(spec, "prequal-rules.toml").unwrap_or_else(|error| panic!("{error}"));
     let runs: Vec<Run<'_>> = sweep.runs();
     let mut figures = [BTreeMap::new(), BTreeMap::new()];
-    run_each(
-        &runs,
-        sweep.engine,
-        cores(),
-        |_| {},
-        |number, record| {
-            assert!(record.violations.is_empty(), "{:?}", record.violations);
-            let position = sweep.position(number);
-            let p99 = record.latency.quantile_ns(0.99) as f64 / 1e9;
-            figures[position.cell].insert(sweep.policies[position.policy].clone(), p99);
-        },
-    )
+    run_each(&runs, sweep.engine, cores(), to_the_end, |number, record| {
+        assert!(record.violations.is_empty(), "{:?}", record.violations);
+        let position = sweep.position(number);
+        let p99 = record.latency.quantile_ns(0.99) as f64 / 1e9;
+        figures[position.cell].insert(sweep.policies[position.policy].clone(), p99);
+    })
     .unwrap();
     figures
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use mesh_sim::engine::to_the_end;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::files;
@@ -58,7 +59,7 @@ fn difference(stem: &str) -> Option<String> {
     assert_eq!(scenario.name, stem, "the file is named as its scenario");
     let engine = scenario.engine;
     let plan = RunPlan { scenario: &scenario, engine, trace: false };
-    let runs = plan.execute(|_| {}).unwrap();
+    let runs = plan.execute(to_the_end).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text };
     let unexpected: Vec<_> =
         report.verdicts().into_iter().filter(|v| v.verdict() != Verdict::Pass).collect();

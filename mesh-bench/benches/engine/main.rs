@@ -11,7 +11,7 @@ use mesh_core::protocol::Task;
 use mesh_core::roster::{ListedLease, Roster};
 use mesh_core::routing::{BUILT_IN, Eligible, PolicyDescription, PolicyFactory as _, Shortlist};
 use mesh_core::seed::Seed;
-use mesh_sim::engine::{Run, RunDetail};
+use mesh_sim::engine::{Run, RunDetail, to_the_end};
 use mesh_sim::record::RunRecord;
 use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 
@@ -46,7 +46,8 @@ fn main() {
 
 fn run(scenario: &Scenario) -> RunRecord {
     let run = Run { scenario, policy: &scenario.policies[0], seed: 1, detail: RunDetail::Figures };
-    let record = run.execute(EngineKind::Event, &|_| {}).expect("the engine does not break down");
+    let record =
+        run.execute(EngineKind::Event, &to_the_end).expect("the engine does not break down");
     assert!(record.violations.is_empty(), "{:?}", record.violations);
     record
 }

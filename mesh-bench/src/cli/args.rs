@@ -1,6 +1,7 @@
 //! The commands and options of `mesh-bench`.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -188,9 +189,13 @@ pub(super) struct LiveArgs {
     /// The `mesh` binary [default: the one beside this program].
     #[arg(long, value_name = "FILE")]
     pub(super) mesh: Option<PathBuf>,
-    /// Write the results here [default: results/runs/<scenario name>-live].
+    /// Write the results into this folder, in place of older ones there [default: a new folder,
+    /// results/runs/NAME-live/1, 2, 3 ...; `latest` leads to the last one].
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+    /// Of the numbered folders with results, keep only the N newest [default: all].
+    #[arg(long, value_name = "N", conflicts_with = "out")]
+    pub(super) keep: Option<NonZero<usize>>,
 }
 
 fn registry(text: &str) -> Result<String, &'static str> {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::counted;
+use mesh_sim::publish::output_folder::OutputFolder;
 use mesh_sim::record::RunRecord;
-use mesh_sim::report::{table, write_live};
+use mesh_sim::report::{RESULTS, check_folder, table, write_live};
 use mesh_sim::scenario::{Scenario, ScenarioFile};
 use serde::Serialize;
 
@@ -46,13 +47,15 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
             return Ok(ExitReason::Usage);
         }
     };
+    let name = format!("{}-live", scenario.name);
+    let folder = OutputFolder::open(args.out.as_deref(), &name)
+        .map_err(|error| anyhow!("failed to {error}"))?;
+    let out = folder.path();
+    check_folder(out, &text).with_context(|| not_written(out))?;
     let (facts, notes) = (HostFacts::collect(), notes_of(&scenario, &mesh));
     print(&opening(&scenario, &facts, &notes));
     let runs = until_signal(all(&scenario, &mesh))?;
     let Some(runs) = runs else { return Ok(ExitReason::Interrupted) };
-    let out = args.out.clone();
-    let out =
-        out.unwrap_or_else(|| Path::new("results/runs").join(format!("{}-live", scenario.name)));
     let report = Report { scenario, scenario_text: Some(text), ran_by: RanBy::Live, runs };
     let host = HostFile {
         schema_version: SCHEMA_VERSION,
@@ -61,12 +64,20 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
         notes: &notes,
     };
     let host = serde_json::to_string_pretty(&host)? + "\n";
-    let written = write_live(&out, &report, host);
+    let written = write_live(out, &report, host);
     // Shown before the error, if there is one: what was measured must not be lost.
     print(&table::render(&report, &args.scenario.display().to_string()));
-    written.with_context(|| format!("failed to write the results to {}", out.display()))?;
+    written.with_context(|| not_written(out))?;
+    let spared = folder.written(RESULTS, args.keep).context("failed to remove old results")?;
+    for file in spared {
+        say(&format!("note: {} is none of the results, so its folder stays", file.display()));
+    }
     print(&format!(" written to {}\n", out.display()));
     Ok(ExitReason::Done)
+}
+
+fn not_written(out: &Path) -> String {
+    format!("failed to write the results to {}", out.display())
 }
 
 /// All runs: each policy with each seed.

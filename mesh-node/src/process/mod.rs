@@ -8,6 +8,7 @@ pub mod children;
 #[cfg(feature = "command-line")]
 pub mod command_line;
 pub mod console;
+pub mod interrupt;
 pub mod log_throttle;
 pub mod signal_mask;
 #[cfg(feature = "processes")]

@@ -6,6 +6,7 @@ use std::process::exit;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::process::children;
+use crate::process::signal_mask::is_ignored;
 
 /// Waits for one of SIGINT, SIGTERM, SIGQUIT and SIGHUP. SIGHUP is left alone if it was ignored
 /// when the process started, as under `nohup`.
@@ -25,7 +26,7 @@ impl Stop {
     /// If the operating system refuses.
     pub fn listen() -> io::Result<Self> {
         // Asked first: once there is a handler, the answer is lost.
-        let may_hang_up = !hangup_is_ignored();
+        let may_hang_up = !is_ignored(SignalKind::hangup().as_raw_value());
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -76,12 +77,4 @@ fn name(signal: SignalKind) -> &'static str {
         signal if signal == SignalKind::hangup() => "SIGHUP",
         _ => "SIGTERM",
     }
-}
-
-/// Whether SIGHUP was ignored when the process began, as under `nohup`. Only Linux tells.
-fn hangup_is_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
-    mask >> (SignalKind::hangup().as_raw_value() - 1) & 1 == 1
 }

@@ -11,20 +11,33 @@ use thiserror::Error;
 use crate::figures::Latencies;
 use crate::judge::MeasuredFigures;
 use crate::near_paths::did_you_mean_path;
+use crate::publish::output_folder::{AmbiguousResults, results_in};
 use crate::record::OutcomeCounts;
+use crate::report;
 use crate::report::scenario_copy::read_copy;
 use crate::report::summary::{self, ClockKind, EngineName, RequestsEntry, ScenarioId};
-use crate::sweep::RESULTS_VERSION as SWEEP_VERSION;
+use crate::sweep::{self, RESULTS_VERSION as SWEEP_VERSION};
 
 /// The largest file that is read. A summary has some kilobytes per policy and seed.
 const MOST_BYTES: u64 = 256 << 20;
 /// Where the results of runs are, unless the command line says otherwise.
 const PLACE: &str = "results/runs";
+/// The files that make results complete: of a sweep, and of runs.
+const SWEEP: &str = sweep::RESULTS.last;
+const SUMMARY: &str = report::RESULTS.last;
 const NANOS_PER_MILLI: f64 = 1e6;
+
+/// Whether there are results in this directory.
+fn has_results(dir: &Path) -> bool {
+    [SWEEP, SUMMARY].iter().any(|name| dir.join(name).exists())
+}
 
 /// Why the results in a directory can't be read.
 #[derive(Debug, Error)]
 pub enum ResultsError {
+    /// The directory could stand for two results.
+    #[error("failed to {0}")]
+    Ambiguous(#[from] AmbiguousResults),
     /// There is neither a summary nor the results of a sweep, or they can't be opened.
     #[error("failed to read {path}")]
     File {
@@ -62,7 +75,7 @@ pub enum ResultsError {
 /// The results of runs or of a sweep, read from a directory.
 #[derive(Debug)]
 pub struct ResultDirectory {
-    /// The directory's path as it was given.
+    /// The directory's path: as it was given, or the numbered one that it stands for.
     pub dir: String,
     /// The scenario.
     pub scenario: ScenarioId,
@@ -90,24 +103,26 @@ pub struct ResultCell {
 }
 
 impl ResultDirectory {
-    /// Reads the results in a directory, or a file of results.
+    /// Reads the results in a directory, or a file of results. A directory with numbered ones stands
+    /// for its `latest`.
     ///
     /// # Errors
     /// If there are no results, or none that this version can read.
     pub fn read(path: &Path) -> Result<Self, ResultsError> {
+        let path = &results_in(path, has_results)?;
         let dir = path.display().to_string();
         if !path.exists() {
             let hint = did_you_mean_path(path, &[Path::new(PLACE)], Path::is_dir);
             return Err(ResultsError::Missing { dir, hint });
         }
         let named = |name: &str| if path.is_file() { path.to_owned() } else { path.join(name) };
-        let sweep = named("sweep.json");
-        let is_sweep = sweep.file_name().is_some_and(|name| name == "sweep.json");
-        let path = if is_sweep && sweep.exists() { sweep } else { named("summary.json") };
+        let sweep_file = named(SWEEP);
+        let is_sweep = sweep_file.file_name().is_some_and(|name| name == SWEEP);
+        let path = if is_sweep && sweep_file.exists() { sweep_file } else { named(SUMMARY) };
         let text = read_text(&path, MOST_BYTES)
             .map_err(|source| ResultsError::File { path: path.clone(), source })?;
         let mut found = match path.file_name() {
-            Some(name) if name == "sweep.json" => {
+            Some(name) if name == SWEEP => {
                 let file = SweepFile::parse(&text);
                 let path = path.clone();
                 file.map_err(|reason| ResultsError::Sweep { path, reason })?.results(dir)

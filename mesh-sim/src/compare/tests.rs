@@ -1,7 +1,9 @@
 use std::fs;
 use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::engine::to_the_end;
 use crate::experiment::{RanBy, Report};
 use crate::report::write_all;
 use crate::runner::RunPlan;
@@ -11,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::judge::Finding;
-use crate::sweep::{Shard, Sweep, SweepFindings, SweepSpec};
+use crate::sweep::{Shard, Sweep, SweepFindings, SweepSpec, SweepTally};
 
 /// The warm-up is for the agents to meet.
 const SCENARIO: &str = r#"
@@ -39,7 +41,7 @@ fn results(scenario: &Scenario, engine: EngineKind) -> ResultDirectory {
 
 fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
     let plan = RunPlan { scenario, engine, trace: false };
-    let runs = plan.execute(|_| {}).unwrap();
+    let runs = plan.execute(to_the_end).unwrap();
     let (scenario, ran_by) = (scenario.clone(), RanBy::Engine(engine));
     write_all(dir, &Report { scenario, scenario_text: None, ran_by, runs }).unwrap();
 }
@@ -231,7 +233,9 @@ fn sweeps_are_compared_cell_by_cell_and_with_runs() {
     };
     let sweep = |vary: &str| {
         let sweep = Sweep::new(spec(vary), "small.toml").unwrap();
-        let tally = sweep.execute(Shard::WHOLE, NonZero::<usize>::MIN, |_| {}).unwrap();
+        let mut tally = SweepTally::new(&sweep);
+        let news = |_| ControlFlow::Continue(());
+        sweep.execute(Shard::WHOLE, NonZero::<usize>::MIN, &mut tally, news, |_| {}).unwrap();
         let dir = TempDir::new().unwrap();
         crate::sweep::write_all(dir.path(), &SweepFindings::of(&sweep, &tally)).unwrap();
         ResultDirectory::read(dir.path()).unwrap()

@@ -11,6 +11,7 @@ mod observers;
 mod true_state;
 pub mod turmoil;
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -85,17 +86,39 @@ pub enum EngineError {
         /// The panic's message.
         message: String,
     },
+    /// Whoever was told of the progress broke it off.
+    #[error("simulate {policy} with seed {seed} to its end: it was abandoned")]
+    Abandoned {
+        /// The policy's label.
+        policy: String,
+        /// The seed.
+        seed: u64,
+    },
+}
+
+impl EngineError {
+    /// The error of a run that was abandoned.
+    fn abandoned(run: &Run<'_>) -> Self {
+        Self::Abandoned { policy: run.policy.label.clone(), seed: run.seed }
+    }
+}
+
+/// Takes a report of progress, and lets the run go on to its end.
+pub fn to_the_end<T>(_progress: T) -> ControlFlow<()> {
+    ControlFlow::Continue(())
 }
 
 impl Run<'_> {
-    /// Carries the run out. `progress` is told now and then how much time has been simulated.
+    /// Carries the run out. `progress` is told now and then how much time has been simulated; if it
+    /// breaks, the run is abandoned.
     ///
     /// # Errors
-    /// If the simulation breaks down, for example because a simulated task panics.
+    /// If the simulation breaks down, for example because a simulated task panics, or if it is
+    /// abandoned.
     pub fn execute(
         &self,
         engine: EngineKind,
-        progress: &dyn Fn(Duration),
+        progress: &dyn Fn(Duration) -> ControlFlow<()>,
     ) -> Result<RunRecord, EngineError> {
         self.execute_with(engine, None, progress)
     }
@@ -106,7 +129,7 @@ impl Run<'_> {
         &self,
         engine: EngineKind,
         observer: O,
-        progress: &dyn Fn(Duration),
+        progress: &dyn Fn(Duration) -> ControlFlow<()>,
     ) -> (Result<RunRecord, EngineError>, O) {
         let lent = Arc::new(Mutex::new(Some(observer)));
         let result =
@@ -119,7 +142,7 @@ impl Run<'_> {
         &self,
         engine: EngineKind,
         guest: Option<GuestObserver>,
-        progress: &dyn Fn(Duration),
+        progress: &dyn Fn(Duration) -> ControlFlow<()>,
     ) -> Result<RunRecord, EngineError> {
         let scenario = self.policy.variant_scenario().unwrap_or(self.scenario);
         let seeded = scenario.for_seed(self.seed);
@@ -127,7 +150,7 @@ impl Run<'_> {
         let truth = TrueState::of(run.scenario, run.policy);
         let watchers = RunWatchers { guest, truth };
         let record = match engine {
-            EngineKind::Event => event::execute(&run, watchers, progress),
+            EngineKind::Event => event::execute(&run, watchers, progress)?,
             EngineKind::Turmoil => turmoil::execute(&run, watchers, progress)?,
         };
         Ok(record.by_original_faults(self.scenario, &seeded))

@@ -21,10 +21,10 @@ pub use self::coverage::{Coverage, StateCount};
 use self::coverage::CoverageObserver;
 use self::draw::{DrawnScenario, draw_scenario};
 use self::features::features;
-use crate::engine::{Run, RunDetail};
+use crate::engine::{EngineError, Run, RunDetail};
 use crate::judge::Verdict;
 use crate::parallel::in_order;
-use crate::run_failure::{JudgedRun, RunFailure, judge_observed};
+use crate::run_failure::{JudgedRun, RunFailure, judge_ended};
 use crate::scenario::{Diagnostics, Draft, EngineKind, ScenarioFile};
 
 /// What to explore: a base scenario in one engine. The seed decides which random scenarios are made
@@ -95,7 +95,8 @@ struct ExploredRun {
 impl Exploration<'_> {
     /// Carries out the runs 0, 1, 2 and so on, on `threads` threads, as long as `more` is true of
     /// the next number. After each run `progress` is called, in the order of the runs, until it
-    /// breaks.
+    /// breaks. Once `is_stopped` is true, no run begins, and those under way are abandoned and don't
+    /// count.
     ///
     /// # Errors
     /// If the engine can't honour a scenario that was drawn.
@@ -103,16 +104,18 @@ impl Exploration<'_> {
         &self,
         threads: NonZero<usize>,
         more: impl Fn(usize) -> bool + Sync,
+        is_stopped: impl Fn() -> bool + Sync,
         mut progress: impl FnMut(ExplorationProgress<'_>) -> ControlFlow<()>,
     ) -> Result<ExplorationTotals, Diagnostics> {
         let mut totals = ExplorationTotals::default();
         let mut refused = None;
         in_order(
             threads,
-            more,
-            |number| self.run(number),
+            |number| !is_stopped() && more(number),
+            |number| self.run(number, &is_stopped),
             |_, outcome| match outcome {
-                Ok(ExploredRun { totals: one, failed_run }) => {
+                Ok(None) => ControlFlow::Continue(()),
+                Ok(Some(ExploredRun { totals: one, failed_run })) => {
                     totals.merge(&one);
                     progress(ExplorationProgress { totals: &totals, failed_run })
                 }
@@ -125,7 +128,12 @@ impl Exploration<'_> {
         refused.map_or(Ok(totals), Err)
     }
 
-    fn run(&self, number: usize) -> Result<ExploredRun, Diagnostics> {
+    /// Carries out one run; `None` if it is abandoned.
+    fn run(
+        &self,
+        number: usize,
+        is_stopped: impl Fn() -> bool,
+    ) -> Result<Option<ExploredRun>, Diagnostics> {
         let DrawnScenario { draft, policy, seed } =
             draw_scenario(self.base, self.engine, self.seed, number);
         let file = draft.check(&format!("run {number}"))?;
@@ -133,8 +141,14 @@ impl Exploration<'_> {
         let scenario = &file.scenario;
         let run = Run { scenario, policy: &scenario.policies[0], seed, detail: RunDetail::Figures };
         let observer = CoverageObserver::new(scenario);
-        let (judged, observer) = judge_observed(&run, self.engine, observer);
-        let JudgedRun { mut failures, record } = judged;
+        let (ended, observer) = run.observe(self.engine, observer, &|_| match is_stopped() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        });
+        if matches!(ended, Err(EngineError::Abandoned { .. })) {
+            return Ok(None);
+        }
+        let JudgedRun { mut failures, record } = judge_ended(&run, ended);
         // Under random faults a missed threshold is no bug, so it counts only if it is asked for.
         failures.retain(|failure| self.thresholds || failure.defect.verdict() == Verdict::Violated);
         let mut totals = ExplorationTotals { runs: 1, ..ExplorationTotals::default() };
@@ -151,7 +165,7 @@ impl Exploration<'_> {
         totals.failed = u64::from(!failures.is_empty());
         let failed_run =
             (!failures.is_empty()).then_some(FailedRun { number, draft, policy, seed, failures });
-        Ok(ExploredRun { totals, failed_run })
+        Ok(Some(ExploredRun { totals, failed_run }))
     }
 }
 

@@ -53,6 +53,7 @@ fn explore(thresholds: bool, threads: usize, runs: usize) -> (ExplorationTotals,
     let totals = exploration.execute(
         NonZero::new(threads).unwrap(),
         |number| number < runs,
+        || false,
         |progress| {
             all.extend(progress.failed_run);
             ControlFlow::Continue(())

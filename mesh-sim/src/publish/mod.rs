@@ -10,6 +10,7 @@
 //! is complete.
 
 mod lock;
+pub mod output_folder;
 mod swap;
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,7 @@ pub fn publish(
         stage.swap(files, stale)
     });
     if result.is_err() {
-        made.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+        remove_empty(&made);
     }
     result?;
     Ok(files.iter().map(|(name, _)| dir.join(name)).collect())
@@ -197,6 +198,11 @@ fn make(dir: &Path, made: &mut Vec<PathBuf>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes those of these folders that are empty, the last one first.
+fn remove_empty(folders: &[PathBuf]) {
+    folders.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
 }
 
 /// Whether a folder exists. The empty path is the working directory.

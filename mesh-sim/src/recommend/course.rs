@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
+use std::ops::ControlFlow;
 
 use toml::Table;
 
@@ -24,8 +25,8 @@ pub(super) type SituationKey = (&'static str, u32);
 pub trait Progress {
     /// A stage begins: these runs will be carried out.
     fn begin(&mut self, stage: &str, runs: &[Run<'_>]);
-    /// How far one of them has come.
-    fn update(&mut self, news: RunProgress);
+    /// How far one of them has come. If it breaks, the recommendation is given up.
+    fn update(&mut self, news: RunProgress) -> ControlFlow<()>;
     /// The stage is over.
     fn end(&mut self);
 }
@@ -144,6 +145,7 @@ impl<'p> Course<'p> {
         }
         self.progress.begin(stage, &runs);
         let (progress, figures) = (&mut *self.progress, &mut self.figures);
+        let mut done = 0;
         let ended = run_each(
             &runs,
             EngineKind::Event,
@@ -152,11 +154,15 @@ impl<'p> Course<'p> {
             |run, record| {
                 let (place, seed) = places[run].clone();
                 figures.entry(place).or_default().insert(seed, RunFigures::of(&record));
+                done += 1;
             },
         );
         self.progress.end();
-        self.runs += runs.len();
+        self.runs += done;
         ended.map_err(RecommendError::Run)?;
+        if done < runs.len() {
+            return Err(RecommendError::Interrupted);
+        }
         let new = places.iter().map(|(place, seed)| &self.figures[place][seed]);
         self.requests += new.map(|run| run.requests.sent).sum::<u64>();
         Ok(())

@@ -28,7 +28,7 @@ pub use self::course::Progress;
 pub use self::findings::{
     Eliminated, Elsewhere, Finalist, ModifierEffect, Recommendation, SituationFigures,
 };
-pub use self::results::{render as results_json, schema as results_schema, write_all};
+pub use self::results::{RESULTS, render as results_json, schema as results_schema, write_all};
 pub use self::situations::Situation;
 pub use self::table::render as table;
 pub use self::troubles::{TROUBLES, Trouble};
@@ -46,6 +46,9 @@ pub enum RecommendError {
     /// No request counts in any run.
     #[error("no request counted: give the scenario a higher rate or a longer duration")]
     NoRequests,
+    /// Whoever was told of the progress broke it off.
+    #[error("the recommendation was given up before its end")]
+    Interrupted,
     /// A run broke down.
     #[error(transparent)]
     Run(EngineError),

@@ -5,11 +5,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Recommendation, page};
+use crate::publish::output_folder::ResultKind;
 use crate::publish::{OutputFile, publish};
 use crate::report::summary::pretty;
 
-const RESULTS: &str = "recommendation.json";
+const JSON: &str = "recommendation.json";
+const PAGE: &str = "recommendation.html";
 const SITUATIONS: &str = "situations";
+
+/// The results of a recommendation.
+pub const RESULTS: ResultKind = ResultKind { last: JSON, is_ours };
+
+/// Whether a file belongs to a recommendation.
+fn is_ours(_: &Path, name: &str) -> bool {
+    let situation = name.strip_prefix(SITUATIONS).and_then(|name| name.strip_prefix('/'));
+    [JSON, PAGE].contains(&name) || situation.is_some_and(|name| name.ends_with(".toml"))
+}
 
 /// The recommendation as pretty-printed JSON, with a line feed at its end.
 pub fn render(recommendation: &Recommendation) -> String {
@@ -33,8 +44,8 @@ pub fn write_all(dir: &Path, recommendation: &Recommendation) -> io::Result<Vec<
         let name = format!("{SITUATIONS}/{}", situation.file_name());
         files.push((name, situation.file.whole_text().as_bytes().to_vec()));
     }
-    files.push(("recommendation.html".to_owned(), page::render(recommendation).into_bytes()));
-    files.push((RESULTS.to_owned(), render(recommendation).into_bytes()));
+    files.push((PAGE.to_owned(), page::render(recommendation).into_bytes()));
+    files.push((JSON.to_owned(), render(recommendation).into_bytes()));
     publish(dir, &files, |dir| stale_files(dir, &files))
 }
 
@@ -42,7 +53,7 @@ pub fn write_all(dir: &Path, recommendation: &Recommendation) -> io::Result<Vec<
 fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     let mut stale = Vec::new();
     let folder = dir.join(SITUATIONS);
-    if !dir.join(RESULTS).exists() || !folder.is_dir() {
+    if !dir.join(JSON).exists() || !folder.is_dir() {
         return Ok(stale);
     }
     for entry in fs::read_dir(folder)? {

@@ -1,11 +1,12 @@
 use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::*;
-use crate::engine::{Run, RunDetail};
+use crate::engine::{Run, RunDetail, to_the_end};
 use crate::figures::Objective;
 use crate::judge::{Causes, Entrant, MeasuredFigures, Ranking};
 use crate::runner::{RunProgress, run_each};
@@ -37,7 +38,9 @@ struct Silent;
 
 impl Progress for Silent {
     fn begin(&mut self, _: &str, _: &[Run<'_>]) {}
-    fn update(&mut self, _: RunProgress) {}
+    fn update(&mut self, news: RunProgress) -> ControlFlow<()> {
+        to_the_end(news)
+    }
     fn end(&mut self) {}
 }
 
@@ -245,15 +248,9 @@ fn equal_policies_win_in_at_most_one_trial_of_twenty() {
     let runs: Vec<Run<'_>> = (0..2 * TRIALS * SEEDS).map(run).collect();
     let mut figures = vec![None; runs.len()];
     let threads = NonZero::new(2).unwrap();
-    run_each(
-        &runs,
-        EngineKind::Event,
-        threads,
-        |_| {},
-        |number, record| {
-            figures[number] = Some(MeasuredFigures::new(&record.requests, &record.latency));
-        },
-    )
+    run_each(&runs, EngineKind::Event, threads, to_the_end, |number, record| {
+        figures[number] = Some(MeasuredFigures::new(&record.requests, &record.latency));
+    })
     .unwrap();
     let (mut winners, mut differences) = (0, 0);
     for trial in 0..TRIALS {

@@ -25,16 +25,43 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use self::scenario_copy::{SCENARIO, has_copy, keep_foreign};
+use self::scenario_copy::{SCENARIO, has_copy, keep_foreign, may_write};
 use crate::experiment::Report;
+use crate::publish::output_folder::ResultKind;
 use crate::publish::{OutputFile, publish};
 
 const SUMMARY: &str = "summary.json";
+const LATENCY: &str = "latency.csv";
+const TIMELINE: &str = "timeline.csv";
+const PAGE: &str = "report.html";
 const EVENTS: &str = "events.jsonl";
 /// What led to the failures of a run, which `mesh-sim replay` writes.
 const REPLAY: &str = "replay.html";
 /// The facts about the machine of a live run, which `mesh-bench live` writes.
 const HOST: &str = "host.json";
+
+/// The results of runs.
+pub const RESULTS: ResultKind = ResultKind { last: SUMMARY, is_ours };
+
+/// Whether a file in `dir` belongs to the results there.
+fn is_ours(dir: &Path, name: &str) -> bool {
+    [SUMMARY, LATENCY, TIMELINE, PAGE].contains(&name) || is_optional(dir, name)
+}
+
+/// Whether a file in `dir` belongs to the results there, but not to all results.
+fn is_optional(dir: &Path, name: &str) -> bool {
+    (name.ends_with(".hgrm") && !name.contains('/'))
+        || [EVENTS, HOST, REPLAY].contains(&name)
+        || (name == SCENARIO && has_copy(&dir.join(SUMMARY)))
+}
+
+/// Whether results may be written into `dir`, with this text of the scenario's file beside them.
+///
+/// # Errors
+/// If that would replace a scenario of the user.
+pub fn check_folder(dir: &Path, scenario_text: &str) -> io::Result<()> {
+    may_write(dir, SUMMARY, scenario_text.as_bytes())
+}
 
 /// Writes every result file into `dir`, which is made if it does not exist, and returns their
 /// paths.
@@ -97,8 +124,8 @@ pub fn thumbnail(report: &Report) -> String {
 /// If a table can't be laid out as CSV.
 pub fn files(report: &Report) -> io::Result<Vec<OutputFile>> {
     let mut files = vec![
-        ("latency.csv".to_owned(), latency_csv::render(report)?),
-        ("timeline.csv".to_owned(), timeline_csv::render(report)?),
+        (LATENCY.to_owned(), latency_csv::render(report)?),
+        (TIMELINE.to_owned(), timeline_csv::render(report)?),
     ];
     for result in report.policies() {
         let name = format!("{}.hgrm", file_stem(result.policy));
@@ -109,7 +136,7 @@ pub fn files(report: &Report) -> io::Result<Vec<OutputFile>> {
     }
     files
         .extend(report.scenario_text.iter().map(|text| (SCENARIO.to_owned(), text.clone().into())));
-    files.push(("report.html".to_owned(), html::render(report).into_bytes()));
+    files.push((PAGE.to_owned(), html::render(report).into_bytes()));
     files.push((SUMMARY.to_owned(), summary::render(report).into_bytes()));
     Ok(files)
 }
@@ -124,10 +151,7 @@ fn stale_files(dir: &Path, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let ours = name.ends_with(".hgrm")
-            || [EVENTS, HOST, REPLAY].contains(&&*name)
-            || (name == SCENARIO && has_copy(&dir.join(SUMMARY)));
-        if ours && !files.iter().any(|(new, _)| *new == name) {
+        if is_optional(dir, &name) && !files.iter().any(|(new, _)| *new == name) {
             stale.push(entry.path());
         }
     }

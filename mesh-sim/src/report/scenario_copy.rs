@@ -32,8 +32,13 @@ pub(crate) fn has_copy(results: &Path) -> bool {
 /// Refuses to write `files` into `dir` if a `scenario.toml` there would be lost: one that is no
 /// copy beside the results in the file `results`.
 pub(crate) fn keep_foreign(dir: &Path, results: &str, files: &[OutputFile]) -> io::Result<()> {
+    let new = files.iter().find(|(name, _)| name == SCENARIO);
+    new.map_or(Ok(()), |(_, new)| may_write(dir, results, new))
+}
+
+/// As [`keep_foreign`], for a copy with this text.
+pub(crate) fn may_write(dir: &Path, results: &str, new: &[u8]) -> io::Result<()> {
     let path = dir.join(SCENARIO);
-    let Some((_, new)) = files.iter().find(|(name, _)| name == SCENARIO) else { return Ok(()) };
     if !path.exists() || read_text(&path, MOST_BYTES).is_ok_and(|old| old.as_bytes() == new) {
         return Ok(());
     }

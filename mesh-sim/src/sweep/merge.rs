@@ -10,10 +10,11 @@ use thiserror::Error;
 
 use super::part::{PartError, SweepPart};
 use super::{Shard, Sweep, SweepError, SweepSpec, SweepTally};
+use crate::publish::output_folder::{AmbiguousResults, results_in};
 
 /// The most bytes that are read of a part. A part has some hundred bytes per run, and a histogram
 /// per cell and policy.
-const MOST_BYTES: u64 = 1 << 30;
+pub(super) const MOST_BYTES: u64 = 1 << 30;
 
 /// Why the parts of a sweep can't be joined. The messages fit after "failed to".
 #[derive(Debug, Error)]
@@ -61,6 +62,9 @@ pub enum MergeError {
     /// Parts are missing.
     #[error("join an incomplete sweep: missing {0}")]
     Missing(String),
+    /// A directory could stand for two sets of parts.
+    #[error(transparent)]
+    Ambiguous(#[from] AmbiguousResults),
     /// The sweep that the parts name can't be carried out.
     #[error("{0}")]
     Sweep(#[from] SweepError),
@@ -90,7 +94,8 @@ pub fn merge(dirs: &[PathBuf]) -> Result<(Sweep, SweepTally), MergeError> {
             let first = first.clone();
             return Err(MergeError::Foreign { first, second: path, what: what.to_owned() });
         }
-        part.add_to(sweep, tally).map_err(|fault| not_a_part(&path, fault))?;
+        let added = part.check_whole(sweep).and_then(|()| part.add_to(sweep, tally));
+        added.map_err(|fault| not_a_part(&path, fault))?;
     }
     // Mistakes in the parts that are there come first, and only then the parts that are not.
     match (joined, missing) {
@@ -105,6 +110,7 @@ fn find(dirs: &[PathBuf]) -> Result<BTreeMap<Shard, PathBuf>, MergeError> {
     let mut files: BTreeMap<Shard, PathBuf> = BTreeMap::new();
     let mut seen = Vec::new();
     for dir in dirs {
+        let dir = &results_in(dir, has_parts)?;
         let read_error = |source| MergeError::Read { path: dir.clone(), source };
         let real = fs::canonicalize(dir).map_err(read_error)?;
         if seen.contains(&real) {
@@ -128,6 +134,13 @@ fn find(dirs: &[PathBuf]) -> Result<BTreeMap<Shard, PathBuf>, MergeError> {
     }
     check_split(&files)?;
     Ok(files)
+}
+
+/// Whether there are parts in `dir`.
+fn has_parts(dir: &Path) -> bool {
+    let name = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+    let mut names = fs::read_dir(dir).into_iter().flatten().filter_map(name);
+    names.any(|name| Shard::from_file_name(&name).is_some())
 }
 
 /// Checks that all parts are of a sweep with the same number of parts.
@@ -157,11 +170,7 @@ fn missing(files: &BTreeMap<Shard, PathBuf>) -> Option<String> {
 fn read(path: &Path) -> Result<SweepPart, MergeError> {
     let text = read_text(path, MOST_BYTES)
         .map_err(|source| MergeError::Read { path: path.to_owned(), source })?;
-    let part = SweepPart::parse(&text).map_err(|error| MergeError::NotAPart {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    })?;
-    part.check_version().map_err(|fault| not_a_part(path, fault))?;
+    let part = SweepPart::parse(&text).map_err(|fault| not_a_part(path, fault))?;
     let named = path.file_name().and_then(|name| Shard::from_file_name(name.to_str()?));
     if part.shard() != named {
         return Err(not_a_part(path, PartError::Content("it is another part than its name says")));
@@ -170,18 +179,11 @@ fn read(path: &Path) -> Result<SweepPart, MergeError> {
 }
 
 fn not_a_part(path: &Path, fault: PartError) -> MergeError {
-    let reason = match fault {
-        PartError::Version(version) => format!(
-            "version {version} of the program wrote it, and this is version {}",
-            env!("CARGO_PKG_VERSION")
-        ),
-        PartError::Content(reason) => reason.to_owned(),
-    };
-    MergeError::NotAPart { path: path.to_owned(), reason }
+    MergeError::NotAPart { path: path.to_owned(), reason: fault.to_string() }
 }
 
 /// The first difference between two sweeps; `None` if they are equal.
-fn difference(a: &SweepSpec, b: &SweepSpec) -> Option<&'static str> {
+pub(super) fn difference(a: &SweepSpec, b: &SweepSpec) -> Option<&'static str> {
     let differences = [
         (a.scenario != b.scenario, "the scenario files differ"),
         (a.engine != b.engine, "the engines differ"),

@@ -3,7 +3,7 @@
 //! A sweep is a list of runs. Of each run only its [`RunFigures`] are kept, and the latencies of
 //! all seeds are added up in one histogram per cell and policy ([`SweepTally`]). The results are
 //! the same bytes in whatever order runs end, so the number of threads and of parts ([`Shard`])
-//! makes no difference. After the last run the [`SweepFindings`] are made, once, and everything
+//! makes no difference, nor does an interruption. After the last run the [`SweepFindings`] are made, once, and everything
 //! that is shown or written is a view of them.
 //!
 //! [`RunFigures`]: crate::judge::RunFigures
@@ -21,6 +21,7 @@ mod seeds;
 mod shard;
 mod table;
 mod tally;
+mod unfinished;
 mod vary;
 mod write;
 
@@ -36,8 +37,9 @@ pub use self::seeds::Seeds;
 pub use self::shard::Shard;
 pub use self::table::{part_violations, render as table};
 pub use self::tally::SweepTally;
+pub use self::unfinished::{ResumeError, read_unfinished, write_unfinished};
 pub use self::vary::Vary;
-pub use self::write::write_all;
+pub use self::write::{RESULTS, check_folder, write_all};
 
 #[cfg(test)]
 mod tests;

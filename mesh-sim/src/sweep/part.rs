@@ -1,10 +1,12 @@
-//! `shard-K-of-N.json`: the results of one part of a sweep.
+//! `shard-K-of-N.json`: the results of one part of a sweep; and what there is of a part that has not
+//! ended.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::{RunPosition, Shard, Sweep, SweepSpec, SweepTally};
 use crate::judge::RunFigures;
@@ -12,13 +14,13 @@ use crate::publish::{OutputFile, publish};
 use crate::record::LatencyHistogram;
 
 /// The version of the format of parts, which grows by one with every change.
-const SCHEMA_VERSION: u32 = 4;
+const SCHEMA_VERSION: u32 = 5;
 /// The version of the program. Parts of different versions are not joined, because only one version
 /// gives the same bytes for the same seed.
 const PROGRAM_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The content of a part's file: the sweep that it belongs to, and the results of its runs. It has
-/// everything that a [`SweepTally`] has of these runs, without loss.
+/// The content of a part's file: the sweep that it belongs to, and the results of those of its runs
+/// that have ended. It has everything that a [`SweepTally`] has of these runs, without loss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepPart {
@@ -29,7 +31,9 @@ pub struct SweepPart {
     /// How many parts the sweep has.
     of: usize,
     pub(super) spec: SweepSpec,
-    /// The figures of the runs, in the order of their numbers.
+    /// The numbers of the runs that have ended, in ascending order.
+    numbers: Vec<usize>,
+    /// The figures of these runs, in the same order.
     runs: Vec<RunFigures>,
     /// The latencies of the runs, cell by cell and policy by policy.
     latencies: Vec<HistogramEntry>,
@@ -47,12 +51,17 @@ struct HistogramEntry {
     buckets: Vec<(u64, u64)>,
 }
 
-/// Why a file that was read as a part can't be joined to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a file is no part of a sweep.
+#[derive(Debug, Error)]
 pub(super) enum PartError {
+    /// It is malformed.
+    #[error(transparent)]
+    Syntax(#[from] serde_json::Error),
     /// Another version of the program wrote it: this one.
+    #[error("version {0} of the program wrote it, and this is version {PROGRAM_VERSION}")]
     Version(String),
     /// Its content contradicts itself; in words.
+    #[error("{0}")]
     Content(&'static str),
 }
 
@@ -81,6 +90,7 @@ impl SweepPart {
             part: shard.number(),
             of: shard.of(),
             spec: sweep.spec.clone(),
+            numbers: tally.runs.keys().copied().collect(),
             runs: tally.runs.values().cloned().collect(),
             latencies: tally.latencies.iter().map(HistogramEntry::of).collect(),
         }
@@ -91,9 +101,19 @@ impl SweepPart {
         Shard::new(self.part, self.of)
     }
 
-    /// Reads the text of a part's file.
-    pub(super) fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(text)
+    /// Reads the text of a part's file, which this version of the program must have written.
+    pub(super) fn parse(text: &str) -> Result<Self, PartError> {
+        // The version is read first, because another version may have other fields.
+        #[derive(Deserialize)]
+        struct Versions {
+            schema_version: u32,
+            program_version: String,
+        }
+        let Versions { schema_version, program_version } = serde_json::from_str(text)?;
+        if (schema_version, &*program_version) != (SCHEMA_VERSION, PROGRAM_VERSION) {
+            return Err(PartError::Version(program_version));
+        }
+        Ok(serde_json::from_str(text)?)
     }
 
     /// The text of the part's file, which is one line.
@@ -101,23 +121,26 @@ impl SweepPart {
         serde_json::to_string(self).expect("string keys and whole numbers") + "\n"
     }
 
-    /// Checks that this version of the program wrote the part.
-    pub(super) fn check_version(&self) -> Result<(), PartError> {
-        if self.schema_version == SCHEMA_VERSION && self.program_version == PROGRAM_VERSION {
+    /// Checks that every run of the part has ended.
+    pub(super) fn check_whole(&self, sweep: &Sweep) -> Result<(), PartError> {
+        let runs = self.shard().map(|shard| shard.runs(sweep.run_count()).len());
+        if runs == Some(self.numbers.len()) {
             return Ok(());
         }
-        Err(PartError::Version(self.program_version.clone()))
+        Err(PartError::Content("it does not hold the runs of its part"))
     }
 
     /// Adds the runs of this part to those of other parts in `tally`.
     pub(super) fn add_to(&self, sweep: &Sweep, tally: &mut SweepTally) -> Result<(), PartError> {
         let shard = self.shard().ok_or(PartError::Content("there is no such part"))?;
-        let numbers = shard.runs(sweep.run_count());
-        if numbers.len() != self.runs.len() || self.latencies.len() != tally.latencies.len() {
+        let is_run = |number: &usize| *number < sweep.run_count() && shard.has(*number);
+        let are_runs = self.numbers.is_sorted_by(|a, b| a < b) && self.numbers.iter().all(is_run);
+        let (runs, groups) = (self.numbers.len(), tally.latencies.len());
+        if !are_runs || self.runs.len() != runs || self.latencies.len() != groups {
             return Err(PartError::Content("it does not hold the runs of its part"));
         }
         let mut sent = vec![0; tally.latencies.len()];
-        for (number, figures) in numbers.zip(&self.runs) {
+        for (&number, figures) in self.numbers.iter().zip(&self.runs) {
             let RunPosition { cell, policy, .. } = sweep.position(number);
             sent[cell * sweep.policies.len() + policy] += figures.requests.sent;
             tally.runs.insert(number, figures.clone());
@@ -156,9 +179,10 @@ pub fn write_part(
     Ok(dir.join(shard.file_name()))
 }
 
-/// Scenarios that an earlier run of this part has left in `dir` and that are not among `files`.
+/// What an interrupted run of this part has left in `dir`, and the scenarios that an earlier one has
+/// left and that are not among `files`.
 fn stale_files(dir: &Path, shard: Shard, files: &[OutputFile]) -> io::Result<Vec<PathBuf>> {
-    let mut stale = Vec::new();
+    let mut stale = vec![dir.join(shard.unfinished_name())];
     // Without the part's file there was no earlier run, so nothing in the directory is ours.
     if !dir.join(shard.file_name()).exists() {
         return Ok(stale);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -197,8 +198,10 @@ impl Sweep {
         RunPosition { cell: group / self.policies.len(), policy: group % self.policies.len(), seed }
     }
 
-    /// Carries out one part of the sweep on `threads` threads. [`RunProgress::run`] is an index of
-    /// [`Self::part`].
+    /// Carries out those runs of one part of the sweep that are not in `tally` yet, on `threads`
+    /// threads, and adds them. [`RunProgress::run`] is an index of [`Self::rest`] as it was before.
+    /// After each run `ended` gets all results so far. If `progress` breaks, the runs under way are
+    /// abandoned.
     ///
     /// # Errors
     /// The error of the first run that broke down.
@@ -206,21 +209,27 @@ impl Sweep {
         &self,
         shard: Shard,
         threads: NonZero<usize>,
-        progress: impl FnMut(RunProgress),
-    ) -> Result<SweepTally, EngineError> {
-        let runs = self.part(shard);
-        let numbers: Vec<usize> = shard.runs(self.run_count()).collect();
-        let mut tally = SweepTally::new(self);
+        tally: &mut SweepTally,
+        progress: impl FnMut(RunProgress) -> ControlFlow<()>,
+        mut ended: impl FnMut(&SweepTally),
+    ) -> Result<(), EngineError> {
+        let numbers = self.missing(shard, tally);
+        let runs = self.rest(shard, tally);
         run_each(&runs, self.engine, threads, progress, |run, record| {
             tally.add(self, numbers[run], &record);
-        })?;
-        Ok(tally)
+            ended(tally);
+        })
     }
 
-    /// The runs of one part.
-    pub fn part(&self, shard: Shard) -> Vec<Run<'_>> {
+    /// The runs of one part that are not in `tally`.
+    pub fn rest(&self, shard: Shard, tally: &SweepTally) -> Vec<Run<'_>> {
         let all = self.runs();
-        shard.runs(all.len()).map(|number| all[number]).collect()
+        self.missing(shard, tally).into_iter().map(|number| all[number]).collect()
+    }
+
+    /// The numbers of the runs of one part that are not in `tally`.
+    fn missing(&self, shard: Shard, tally: &SweepTally) -> Vec<usize> {
+        shard.runs(self.run_count()).filter(|number| !tally.runs.contains_key(number)).collect()
     }
 }
 

@@ -38,6 +38,11 @@ impl Shard {
         self.of
     }
 
+    /// Whether the run with this number belongs to the part.
+    pub(super) const fn has(self, run: usize) -> bool {
+        run % self.of == self.number - 1
+    }
+
     /// The numbers of this part's runs, if the sweep has `runs` runs.
     pub fn runs(self, runs: usize) -> impl ExactSizeIterator<Item = usize> {
         // If there are fewer runs than parts, the last parts have none.
@@ -47,6 +52,14 @@ impl Shard {
     /// The name of the part's file.
     pub fn file_name(self) -> String {
         format!("shard-{}-of-{}.json", self.number, self.of)
+    }
+
+    /// The name of the file with the results of a part that has not ended.
+    pub fn unfinished_name(self) -> String {
+        match self {
+            Self::WHOLE => "unfinished.json".to_owned(),
+            Self { number, of } => format!("shard-{number}-of-{of}.unfinished.json"),
+        }
     }
 
     /// The name of the file beside the part's file that has the scenario of a cell.

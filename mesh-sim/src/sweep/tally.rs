@@ -34,6 +34,11 @@ impl SweepTally {
         self.runs.insert(number, RunFigures::of(record));
     }
 
+    /// How many runs have ended.
+    pub fn ended(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Whether any run violated an oracle.
     pub fn violates_oracles(&self) -> bool {
         self.runs.values().any(|run| !run.violations.is_empty())

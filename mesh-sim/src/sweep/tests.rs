@@ -358,3 +358,40 @@ fn results_of_an_earlier_sweep_do_not_stay() {
     );
     assert!(!dir.path().join("cell-2").exists());
 }
+
+#[test]
+fn a_sweep_goes_on_from_any_set_of_its_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let sweep = sweep(1..=3, &["workload.rate=8,16"]);
+    let whole = results_json(&SweepFindings::of(&sweep, &tally(&sweep, Shard::WHOLE)));
+    // Every third run, the last ones, none, all.
+    let sets: [fn(usize) -> bool; 4] = [|n| n.is_multiple_of(3), |n| n > 6, |_| false, |_| true];
+    for has in sets {
+        let mut ended = SweepTally::new(&sweep);
+        (0..sweep.run_count()).filter(|n| has(*n)).for_each(|number| {
+            ended.add(&sweep, number, &record(&sweep, number));
+        });
+        write_unfinished(dir.path(), &sweep, Shard::WHOLE, &ended).unwrap();
+        let mut resumed = read_unfinished(dir.path(), &sweep, Shard::WHOLE).unwrap();
+        assert_eq!(resumed.ended(), ended.ended());
+        let rest = (0..sweep.run_count()).rev().filter(|number| !has(*number));
+        assert_eq!(sweep.rest(Shard::WHOLE, &resumed).len(), rest.clone().count());
+        rest.for_each(|number| resumed.add(&sweep, number, &record(&sweep, number)));
+        assert!(results_json(&SweepFindings::of(&sweep, &resumed)) == whole);
+    }
+    assert!(matches!(merge(&[dir.path().to_owned()]), Err(MergeError::NoParts(_))));
+    write_all(dir.path(), &SweepFindings::of(&sweep, &tally(&sweep, Shard::WHOLE))).unwrap();
+    assert!(!dir.path().join("unfinished.json").exists());
+}
+
+#[test]
+fn what_is_unfinished_is_no_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let sweep = sweep(1..=3, &[]);
+    let mut some = tally(&sweep, Shard::WHOLE);
+    some.runs.pop_last();
+    let unfinished = write_unfinished(dir.path(), &sweep, Shard::WHOLE, &some).unwrap();
+    std::fs::rename(unfinished, dir.path().join(Shard::WHOLE.file_name())).unwrap();
+    let reason = merge(&[dir.path().to_owned()]).unwrap_err().to_string();
+    assert!(reason.ends_with("it does not hold the runs of its part"), "{reason}");
+}

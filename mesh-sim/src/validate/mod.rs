@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use mesh_core::time::nanos;
 
-use crate::engine::{EngineError, Run};
+use crate::engine::{EngineError, Run, to_the_end};
 use crate::judge::Verdict;
 use crate::parallel::{cores, in_order};
 use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
@@ -177,7 +177,7 @@ impl Validation {
     /// If a run breaks down.
     pub fn execute(
         &self,
-        progress: impl FnMut(RunProgress),
+        mut progress: impl FnMut(RunProgress),
     ) -> Result<ValidationResult, EngineError> {
         let groups: Vec<(usize, usize)> = self
             .cases
@@ -196,7 +196,8 @@ impl Validation {
             .map(|case| vec![MeasuredResponses::default(); case.sweep.policies.len()])
             .collect();
         let mut violated = Vec::new();
-        run_each(&self.runs(), EngineKind::Event, cores(), progress, |run, record| {
+        let report = |news| to_the_end(progress(news));
+        run_each(&self.runs(), EngineKind::Event, cores(), report, |run, record| {
             let (case, number) = groups[run];
             let position = self.cases[case].sweep.position(number);
             measured[case][position.policy].add(&record);

@@ -5,6 +5,7 @@ use mesh_core::agent::config::Concurrency;
 use mesh_core::routing::PolicySettings;
 
 use super::*;
+use crate::engine::to_the_end;
 use crate::scenario::PolicySpec;
 
 #[test]
@@ -96,7 +97,7 @@ fn a_wrong_route_is_found_out() {
     random(&mut case.sweep.cells[0].scenario);
     let run = case.sweep.runs()[0];
     let mut measured = MeasuredResponses::default();
-    measured.add(&run.execute(EngineKind::Event, &|_| {}).unwrap());
+    measured.add(&run.execute(EngineKind::Event, &to_the_end).unwrap());
     let mean = measured.figure(TheoryFigure::Mean, case.system.service, None);
     assert!(mean > 1.16 * expected[0].1, "{mean} against {expected:?}");
 }

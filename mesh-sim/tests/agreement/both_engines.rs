@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use mesh_sim::engine::{Run, RunDetail};
+use mesh_sim::engine::{Run, RunDetail, to_the_end};
 use mesh_sim::record::{OutcomeCounts, RunRecord};
 use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 use serde_json::Value;
@@ -57,7 +57,7 @@ pub(crate) fn run(text: &str) -> Vec<EnginePair> {
 fn tell(scenario: &Scenario, policy: usize, engine: EngineKind) -> TracedRun {
     let run =
         Run { scenario, policy: &scenario.policies[policy], seed: 42, detail: RunDetail::Trace };
-    let mut record = run.execute(engine, &|_| ()).expect("it runs");
+    let mut record = run.execute(engine, &to_the_end).expect("it runs");
     assert_eq!(record.violations, [], "{engine:?} {}", run.policy.label);
     let trace = record.trace.take().expect("it was traced");
     let (mut requests, mut views) =

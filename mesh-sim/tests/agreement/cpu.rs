@@ -1,7 +1,7 @@
 //! The CPU % of the time line: each second has the busy time within it, however often agents sample
 //! their machines.
 
-use mesh_sim::engine::{Run, RunDetail};
+use mesh_sim::engine::{Run, RunDetail, to_the_end};
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 /// One job of 900 ms, due at 2 s, which agent-1 delegates to agent-2.
@@ -41,7 +41,7 @@ fn cpu(engine: EngineKind, window: &str, faults: &str) -> Vec<[f64; 2]> {
     let loaded = ScenarioFile::parse(&text, "cpu.toml").unwrap_or_else(|e| panic!("{e}"));
     let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, detail: RunDetail::Figures };
-    let record = run.execute(engine, &|_| ()).expect("it runs");
+    let record = run.execute(engine, &to_the_end).expect("it runs");
     assert_eq!((record.requests.sent, record.violations), (1, Vec::new()));
     record.timeline.iter().map(|second| [second.cpu_percent[0], second.cpu_percent[1]]).collect()
 }

@@ -17,7 +17,7 @@ mod upper_bounds;
 
 use std::time::Duration;
 
-use mesh_sim::engine::{Run, RunDetail};
+use mesh_sim::engine::{Run, RunDetail, to_the_end};
 use mesh_sim::record::{OutcomeCounts, RunRecord, WindowCounts};
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 use serde_json::Value;
@@ -75,7 +75,7 @@ fn run_on(engine: EngineKind, policy: &str, scenario: &str, rest: &str) -> Ran {
     loaded.check_engine(engine).unwrap_or_else(|error| panic!("{error}"));
     let scenario = &loaded.scenario;
     let run = Run { scenario, policy: &scenario.policies[0], seed: 42, detail: RunDetail::Trace };
-    let mut record = run.execute(engine, &|_| ()).expect("it runs");
+    let mut record = run.execute(engine, &to_the_end).expect("it runs");
     assert_eq!(record.violations, []);
     let trace = record.trace.take().expect("it was traced");
     let events = trace.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();

@@ -8,6 +8,8 @@ use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_sim::scenario::EngineKind;
 use mesh_sim::sweep::{Seeds, Shard, Vary};
 
+use super::output::OutputArgs;
+
 // Clap wraps lines of more than 80 columns. So a paragraph is one line here, and examples are
 // shorter.
 const EXAMPLES: &str = "\
@@ -37,6 +39,8 @@ Exit codes:
   6  there was no failure to replay or to minimize
   7  a figure of `compare` is worse, or `recommend` found something clearly
      better than what --current names
+  130  a signal (Ctrl-C) came; what was complete is written. A second one ends
+     the program at once
 They are the same if the reader of the output leaves early (| head).";
 
 const SWEEP_EXAMPLES: &str = "\
@@ -49,6 +53,7 @@ Examples:
   mesh-sim sweep s.toml --vary policies.1.choices=2,3 --baseline random
   mesh-sim sweep s.toml --seeds 1..1000 --shard 3/8 --out parts
   mesh-sim merge parts                                join the eight parts
+  mesh-sim sweep s.toml --seeds 1..1000 --resume      go on after Ctrl-C
 
 Exit codes are those of `mesh-sim`. Thresholds are checked for all seeds of a cell together. \
 A part knows only its own runs, so only `mesh-sim merge` checks thresholds (4).";
@@ -257,15 +262,18 @@ pub(super) struct SweepArgs {
     /// Use this engine instead of that of the file.
     #[arg(long, ignore_case = true)]
     pub(super) engine: Option<EngineArg>,
-    /// Run part K of N, from 1/N to N/N, and write it for `mesh-sim merge`.
-    #[arg(long, value_name = "K/N")]
+    /// Run part K of N, from 1/N to N/N, and write it for `mesh-sim merge` [default folder:
+    /// results/runs/NAME-parts].
+    #[arg(long, value_name = "K/N", conflicts_with = "keep")]
     pub(super) shard: Option<Shard>,
     /// Do this many runs at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) jobs: Option<NonZero<usize>>,
-    /// Write the results here [default: results/runs/<scenario name>-sweep].
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
+    /// Go on with this sweep, or part, where it was interrupted; it needs the same arguments.
+    #[arg(long)]
+    pub(super) resume: bool,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -322,9 +330,8 @@ pub(super) struct RecommendArgs {
     /// Do this many runs at once [default: one per core].
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) jobs: Option<NonZero<usize>>,
-    /// Write the results here [default: results/runs/<scenario name>-recommend].
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
     /// Print recommendation.json instead of the text.
     #[arg(long)]
     pub(super) json: bool,
@@ -336,9 +343,8 @@ pub(super) struct MergeArgs {
     /// The directories with the parts.
     #[arg(required = true, value_name = "DIR")]
     pub(super) dirs: Vec<PathBuf>,
-    /// Write the results here [default: results/runs/<scenario name>-sweep].
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 #[derive(Debug, Default, ClapArgs)]
@@ -458,7 +464,7 @@ pub(super) struct ExploreArgs {
     pub(super) thresholds: bool,
 }
 
-fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
+pub(super) fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
     text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
 }
 
@@ -501,9 +507,8 @@ pub(super) struct RunArgs {
     /// Use this engine instead of that of the file.
     #[arg(long, ignore_case = true)]
     pub(super) engine: Option<EngineArg>,
-    /// Write the results here [default: results/runs/<scenario name>].
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
     /// Print summary.json instead of the table.
     #[arg(long)]
     pub(super) json: bool,

@@ -11,11 +11,13 @@ use mesh_sim::explore::{Exploration, ExplorationTotals, FailedRun};
 use mesh_sim::format::counted;
 use mesh_sim::judge::Verdict;
 use mesh_sim::parallel::cores;
+use mesh_sim::publish::output_folder::OutputFolder;
 use mesh_sim::report::table::wrapped_parts;
 use mesh_sim::run_failure::write_failing;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::args::ExploreArgs;
+use super::output::{checked, listen};
 use super::{SimExit, complain, print, say};
 
 pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
@@ -36,6 +38,9 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
     let exploration = Exploration { base: &base, engine, seed, thresholds };
     let default_out = || Path::new("results/explore").join(&base.scenario.name);
     let out = args.out.clone().unwrap_or_else(default_out);
+    let interrupt = listen()?;
+    // Dropped, it removes what was made for the trial, unless something was written there.
+    let _folder = checked(OutputFolder::at(out.clone()), |_| Ok(()))?;
     let clock = Clock::start();
     let limit = args.minutes.map(|minutes| Duration::from_secs_f64(60.0 * minutes));
     let more = |number| {
@@ -47,25 +52,30 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
         bar.set_style(style);
     }
     let (mut failed, mut verdict) = (None, Verdict::Pass);
-    let totals = exploration.execute(cores(), more, |progress| {
-        let ExplorationTotals { runs, failed: failures, .. } = progress.totals;
-        bar.set_position(*runs);
-        bar.set_message(format!("{}, {failures} failed", counted(*runs as usize, "run")));
-        let Some(failed_run) = progress.failed_run else { return ControlFlow::Continue(()) };
-        let worst = failed_run.failures.iter().map(|failure| failure.defect.verdict());
-        verdict = verdict.max(Verdict::worst(worst));
-        match write(&out, &exploration, &failed_run) {
-            Ok(text) => {
-                bar.suspend(|| print(&text));
-                ControlFlow::Continue(())
+    let totals = exploration.execute(
+        cores(),
+        more,
+        || interrupt.is_requested(),
+        |progress| {
+            let ExplorationTotals { runs, failed: failures, .. } = progress.totals;
+            bar.set_position(*runs);
+            bar.set_message(format!("{}, {failures} failed", counted(*runs as usize, "run")));
+            let Some(failed_run) = progress.failed_run else { return ControlFlow::Continue(()) };
+            let worst = failed_run.failures.iter().map(|failure| failure.defect.verdict());
+            verdict = verdict.max(Verdict::worst(worst));
+            match write(&out, &exploration, &failed_run) {
+                Ok(text) => {
+                    bar.suspend(|| print(&text));
+                    ControlFlow::Continue(())
+                }
+                // A failure that can't be written is lost, so it makes no sense to look for more.
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
             }
-            // A failure that can't be written is lost, so it makes no sense to look for more.
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    });
+        },
+    );
     bar.finish_and_clear();
     if let Some(error) = failed {
         return Err(error);
@@ -75,6 +85,10 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     print(&closing(&totals, engine, seed));
+    if interrupt.is_requested() {
+        say("interrupted: what the runs so far have found is written");
+        return Ok(SimExit::Interrupted);
+    }
     Ok(verdict.into())
 }
 

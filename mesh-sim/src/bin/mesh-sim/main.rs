@@ -9,6 +9,7 @@ mod explore;
 mod init;
 mod minimize;
 mod misspelt;
+mod output;
 mod progress;
 mod recommend;
 mod replay;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{CommandFactory as _, Parser as _};
 use mesh_node::process::console::{self, print, say};
+use mesh_node::process::interrupt::INTERRUPTED;
 use mesh_node::process::{command_line, signal_mask};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::paint::painted;
@@ -49,6 +51,8 @@ enum SimExit {
     NoFailure = 6,
     /// Something is clearly better than what it was compared with.
     Worse = 7,
+    /// A signal interrupted the work. What was complete was written.
+    Interrupted = INTERRUPTED as isize,
 }
 
 impl From<Verdict> for SimExit {

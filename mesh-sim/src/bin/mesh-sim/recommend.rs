@@ -1,11 +1,12 @@
 //! `mesh-sim recommend`.
 
 use std::num::NonZero;
-use std::path::Path;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::HumanDuration;
+use mesh_node::process::interrupt::Interrupt;
 use mesh_sim::engine::Run;
 use mesh_sim::format::counted;
 use mesh_sim::parallel::cores;
@@ -14,6 +15,7 @@ use mesh_sim::runner::RunProgress;
 use mesh_sim::scenario::{EngineKind, ScenarioFile};
 
 use super::args::RecommendArgs;
+use super::output::{listen, shown};
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
@@ -30,6 +32,7 @@ struct Stages {
     stages: f64,
     is_first: bool,
     bar: Option<RunsBar>,
+    interrupt: Interrupt,
 }
 
 impl Stages {
@@ -39,7 +42,8 @@ impl Stages {
             (0..SAMPLES).map(|part| runs[runs.len() * part / SAMPLES]).collect();
         let bar = RunsBar::new(&samples);
         // A run that breaks down will do so again, and is reported then.
-        samples.iter().for_each(|run| drop(run.execute(EngineKind::Event, &|_| {})));
+        let go_on = |_| self.interrupt.flow();
+        samples.iter().for_each(|run| drop(run.execute(EngineKind::Event, &go_on)));
         bar.finish();
         let whole = self.stages * runs.len() as f64 / SAMPLES as f64 / self.jobs.get() as f64;
         bar.elapsed().mul_f64(whole)
@@ -55,8 +59,9 @@ impl Progress for Stages {
         self.bar = Some(RunsBar::new(runs));
     }
 
-    fn update(&mut self, news: RunProgress) {
+    fn update(&mut self, news: RunProgress) -> ControlFlow<()> {
         self.bar.iter_mut().for_each(|bar| bar.update(news));
+        self.interrupt.flow()
     }
 
     fn end(&mut self) {
@@ -78,7 +83,11 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
     };
     let jobs = args.jobs.unwrap_or(cores());
     let whole = STAGES[usize::from(args.quick)];
-    let mut stages = Stages { jobs, stages: whole, is_first: true, bar: None };
+    let interrupt = listen()?;
+    let name = format!("{}-recommend", file.scenario.name);
+    let folder = args.output.open(&name, |_| Ok(()))?;
+    let mut stages =
+        Stages { jobs, stages: whole, is_first: true, bar: None, interrupt: interrupt.clone() };
     let found = match recommend::recommend(&file, &spec, jobs, &mut stages) {
         Ok(found) => found,
         Err(RecommendError::Situation(diagnostics)) => return Ok(complain(&diagnostics)),
@@ -86,12 +95,16 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
             say(&format!("error: {complaint}"));
             return Ok(SimExit::Usage);
         }
+        Err(RecommendError::Interrupted) => {
+            say("interrupted: nothing is written, because only all stages give a recommendation");
+            return Ok(SimExit::Interrupted);
+        }
         Err(error) => return Err(error.into()),
     };
-    let name = format!("{}-recommend", file.scenario.name);
-    let out = args.out.clone().unwrap_or_else(|| Path::new("results/runs").join(name));
-    let written = recommend::write_all(&out, &found)
-        .with_context(|| format!("failed to write the results to {}", out.display()));
+    interrupt.work_is_over();
+    let written = recommend::write_all(folder.path(), &found)
+        .with_context(|| format!("failed to write the results to {}", folder.path().display()))
+        .and_then(|_| args.output.written(&folder, recommend::RESULTS));
     // The results are printed even if they can't be written.
     if args.json {
         print(&recommend::results_json(&found));
@@ -103,7 +116,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         Ok(_) => {
             print(&format!(
                 " written to {}:\n   recommendation.html recommendation.json situations/\n",
-                out.display()
+                shown(&folder)
             ));
             SimExit::Pass
         }

@@ -1,20 +1,23 @@
 //! `mesh-sim SCENARIO`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use mesh_node::process::interrupt::Interrupt;
 use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::{counted, seconds, seed_ranges};
 use mesh_sim::journal::first_difference;
 use mesh_sim::judge::{PolicyVerdict, Verdict};
+use mesh_sim::publish::output_folder::OutputFolder;
 use mesh_sim::record::{FaultWindow, RunRecord};
-use mesh_sim::report::{summary, table, write_all};
+use mesh_sim::report::{RESULTS, check_folder, summary, table, write_all};
 use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::{EngineKind, OpenArrivals, Scenario, ScenarioFile};
 
 use super::args::RunArgs;
+use super::output::{listen, shown};
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
@@ -28,7 +31,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
     if let Err(diagnostics) = loaded.check_engine(engine) {
         return Ok(complain(&diagnostics));
     }
-    let scenario_text = Some(loaded.whole_text().to_owned());
+    let text = loaded.whole_text().to_owned();
     let seeds = match &args.seeds()[..] {
         [] => usual_seeds(&loaded, engine),
         named => named.to_vec(),
@@ -40,49 +43,122 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
             return Ok(SimExit::Usage);
         }
     };
+    experiment(args, &file.display().to_string(), scenario, engine, text)
+}
+
+/// Carries the runs out, and writes and prints what is complete. `text` is that of the scenario's
+/// file.
+fn experiment(
+    args: &RunArgs,
+    file: &str,
+    scenario: Scenario,
+    engine: EngineKind,
+    text: String,
+) -> anyhow::Result<SimExit> {
+    let interrupt = listen()?;
+    let folder = args.output.open(&scenario.name, |dir| check_folder(dir, &text))?;
     if !args.json {
         print_text(&opening(&scenario, engine));
     }
     let plan = RunPlan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
-    let (mut runs, took) = execute(&plan)?;
-    let difference = match args.check_determinism {
-        true => compare(&runs, &execute(&plan)?.0),
+    let (mut runs, took) = execute(&plan, &interrupt)?;
+    let again = match args.check_determinism && !interrupt.is_requested() {
+        true => Some(execute(&plan, &interrupt)?.0),
         false => None,
     };
+    interrupt.work_is_over();
+    if runs.is_empty() {
+        say("interrupted: no seed is complete with all policies, so nothing is written");
+        return Ok(SimExit::Interrupted);
+    }
+    let difference = again.as_deref().and_then(|again| compare(&runs, again));
     // The comparison may have needed a trace that nobody asked for.
     if !args.trace {
         runs.iter_mut().for_each(|run| run.trace = None);
     }
-    let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text };
-    let out = args.out.clone().unwrap_or_else(|| default_out(&report.scenario));
-    let written = write_all(&out, &report)
-        .with_context(|| format!("failed to write the results to {}", out.display()));
+    let seeds = scenario.seeds.len();
+    let report = report_of(scenario, engine, text, runs);
+    let written = write(args, &folder, &report);
     // The results are printed even if they can't be written.
     if args.json {
         print(&summary::render(&report));
     } else {
-        print_text(&table::render(&report, &file.display().to_string()));
+        print_text(&table::render(&report, file));
         if let Ok(written) = &written {
-            print(&closing(&out, written));
+            print(&closing(&folder, written));
         }
         print(&speed(&report.runs, took));
     }
     let written = written.map_or_else(|error| failed(&error), |_| SimExit::Pass);
-    if let Some(difference) = difference {
-        say(&format!("error: {difference}"));
-        return Ok(SimExit::Differed);
-    }
-    if args.check_determinism && !args.json {
-        print(" every run was repeated, and every event was the same\n");
-    }
     let verdict = Verdict::worst(report.verdicts().iter().map(PolicyVerdict::verdict));
-    Ok(SimExit::from(verdict).max(written))
+    let repeated = match args.check_determinism {
+        true => {
+            determinism(args, report.runs.len(), again.map_or(0, |runs| runs.len()), difference)
+        }
+        false => SimExit::Pass,
+    };
+    let complete = completeness(&report, seeds);
+    Ok(SimExit::from(verdict).max(written).max(repeated).max(complete))
 }
 
-/// Carries out the runs; returns their records and how long they took.
-fn execute(plan: &RunPlan<'_>) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
+/// The results of the runs that were carried out. If not all were, it is as if only the seeds that
+/// are complete had been asked for.
+fn report_of(
+    mut scenario: Scenario,
+    engine: EngineKind,
+    text: String,
+    runs: Vec<RunRecord>,
+) -> Report {
+    scenario.seeds.retain(|seed| runs.iter().any(|run| run.seed == *seed));
+    Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text: Some(text) }
+}
+
+/// Writes the result files; returns their paths.
+fn write(args: &RunArgs, folder: &OutputFolder, report: &Report) -> anyhow::Result<Vec<PathBuf>> {
+    let written = write_all(folder.path(), report)
+        .with_context(|| format!("failed to write the results to {}", folder.path().display()))?;
+    args.output.written(folder, RESULTS)?;
+    Ok(written)
+}
+
+/// Says how many of the seeds are complete, unless all are.
+fn completeness(report: &Report, seeds: usize) -> SimExit {
+    let complete = report.scenario.seeds.len();
+    if complete == seeds {
+        return SimExit::Pass;
+    }
+    let all = counted(seeds, "seed");
+    say(&format!("interrupted: {complete} of {all} are complete, the others are left out"));
+    SimExit::Interrupted
+}
+
+/// Says what the repetition of the runs has shown.
+fn determinism(args: &RunArgs, runs: usize, again: usize, difference: Option<String>) -> SimExit {
+    if let Some(difference) = difference {
+        say(&format!("error: {difference}"));
+        return SimExit::Differed;
+    }
+    if again < runs {
+        let all = counted(runs, "run");
+        say(&format!("interrupted: {again} of {all} were repeated, and were the same"));
+        return SimExit::Interrupted;
+    }
+    if !args.json {
+        print(" every run was repeated, and every event was the same\n");
+    }
+    SimExit::Pass
+}
+
+/// Carries out the runs, as far as no signal comes; returns their records and how long they took.
+fn execute(
+    plan: &RunPlan<'_>,
+    interrupt: &Interrupt,
+) -> anyhow::Result<(Vec<RunRecord>, Duration)> {
     let mut bar = RunsBar::with_hint(&plan.runs(), faster(plan));
-    let runs = plan.execute(|progress| bar.update(progress));
+    let runs = plan.execute(|progress| {
+        bar.update(progress);
+        interrupt.flow()
+    });
     let took = bar.elapsed();
     bar.finish();
     Ok((runs?, took))
@@ -98,10 +174,6 @@ fn faster(plan: &RunPlan<'_>) -> String {
     add(scenario.policies.len() > 1, "fewer policies (--policy)");
     add(true, "a shorter `duration`");
     ways.join(", ")
-}
-
-fn default_out(scenario: &Scenario) -> PathBuf {
-    Path::new("results/runs").join(&scenario.name)
 }
 
 /// The text about the experiment that is printed before its runs.
@@ -136,7 +208,7 @@ pub(super) fn opening(scenario: &Scenario, engine: EngineKind) -> String {
 }
 
 /// The text that says where the result files are.
-fn closing(out: &Path, written: &[PathBuf]) -> String {
+fn closing(folder: &OutputFolder, written: &[PathBuf]) -> String {
     let name = |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let hgrm = |name: &String| name.ends_with(".hgrm");
     let (histograms, mut files): (Vec<String>, Vec<String>) =
@@ -146,7 +218,7 @@ fn closing(out: &Path, written: &[PathBuf]) -> String {
     }
     files.sort_by_key(|name| name != "report.html");
     // The path may be long, so the names of the files have a line of their own.
-    format!(" written to {}:\n   {}\n", out.display(), files.join(" "))
+    format!(" written to {}:\n   {}\n", shown(folder), files.join(" "))
 }
 
 /// The text that says how fast the runs were; empty for an engine that doesn't count its events.
@@ -161,9 +233,13 @@ fn speed(runs: &[RunRecord], took: Duration) -> String {
     format!(" {millions:.2} million events in {seconds:.2} s: {rate:.2} million/s\n")
 }
 
-/// Says which is the first run whose repetition differs, and where; `None` if all are equal.
+/// Says which is the first run whose repetition differs, and where; `None` if all are equal. Not
+/// every run need have been repeated.
 fn compare(runs: &[RunRecord], again: &[RunRecord]) -> Option<String> {
-    let mut pairs = runs.iter().zip(again);
+    let mut pairs = again.iter().filter_map(|second| {
+        let is_first = |run: &&RunRecord| (&run.policy, run.seed) == (&second.policy, second.seed);
+        runs.iter().find(is_first).map(|first| (first, second))
+    });
     let (first, second) =
         pairs.find(|(a, b)| a.event_hash != b.event_hash || a.trace != b.trace)?;
     let trace = |run: &RunRecord| run.trace.clone().unwrap_or_default();

@@ -21,6 +21,7 @@ mod registry;
 mod subjobs;
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ use self::registry::RegistryHost;
 use super::OUTPUT;
 use super::observers::RunJournal;
 use super::true_state::TrueState;
-use super::{Run, RunWatchers};
+use super::{EngineError, Run, RunWatchers};
 use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
@@ -58,8 +59,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 pub(super) fn execute(
     run: &Run<'_>,
     watchers: RunWatchers,
-    progress: &dyn Fn(Duration),
-) -> RunRecord {
+    progress: &dyn Fn(Duration) -> ControlFlow<()>,
+) -> Result<RunRecord, EngineError> {
     let mut simulation = EventSimulation::new(run, watchers);
     let end = simulation.journal.end();
     simulation.start();
@@ -68,13 +69,15 @@ pub(super) fn execute(
         simulation.prefetch_for_later(&event);
         simulation.handle_event(now, event);
         if now >= report_at {
-            progress(now.elapsed());
+            if progress(now.elapsed()).is_break() {
+                return Err(EngineError::abandoned(run));
+            }
             report_at = now + PROGRESS_EVERY;
         }
     }
     simulation.close_machines(end);
     let (steps, providers) = (simulation.queue.taken(), simulation.providers.counts());
-    RunRecord { steps, providers, ..simulation.journal.finish(end) }
+    Ok(RunRecord { steps, providers, ..simulation.journal.finish(end) })
 }
 
 /// Something that happens at a time of the run.

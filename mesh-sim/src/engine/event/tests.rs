@@ -7,7 +7,7 @@ use mesh_core::registry::LeaseNoteKind;
 use mesh_core::time::nanos;
 
 use super::*;
-use crate::engine::RunDetail;
+use crate::engine::{RunDetail, to_the_end};
 use crate::journal::JournalEntry;
 use crate::record::RunRecord;
 use crate::scenario::{EngineKind, Scenario};
@@ -53,7 +53,7 @@ fn run(network: &str, agents: &str) -> RunRecord {
 /// Runs a scenario. Returns its record and every fact.
 fn observed(scenario: &Scenario) -> (RunRecord, Vec<JournalEntry>) {
     let run = Run { scenario, policy: &scenario.policies[0], seed: 1, detail: RunDetail::Figures };
-    let (record, facts) = run.observe(EngineKind::Event, Vec::new(), &|_| ());
+    let (record, facts) = run.observe(EngineKind::Event, Vec::new(), &to_the_end);
     let record = record.expect("it runs");
     assert_eq!(record.violations, []);
     (record, facts)
@@ -228,7 +228,7 @@ entry = "agent-1"
         seed: 1,
         detail: RunDetail::Figures,
     };
-    let record = run.execute(EngineKind::Event, &|_| ()).expect("it runs");
+    let record = run.execute(EngineKind::Event, &to_the_end).expect("it runs");
     assert_eq!((record.violations.len(), record.requests.failed()), (0, 0));
     record
 }

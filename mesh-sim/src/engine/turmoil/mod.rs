@@ -12,7 +12,7 @@ mod shared_journal;
 mod shared_machine;
 mod stream;
 
-use std::ops::RangeInclusive;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -56,7 +56,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(250);
 pub(super) fn execute(
     run: &Run<'_>,
     watchers: RunWatchers,
-    progress: &dyn Fn(Duration),
+    progress: &dyn Fn(Duration) -> ControlFlow<()>,
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(run.scenario.fault_schedule());
     let truth = watchers.truth.clone();
@@ -70,7 +70,7 @@ fn simulate(
     faults: Arc<FaultSchedule>,
     journal: SharedJournal,
     truth: Option<TrueState>,
-    progress: &dyn Fn(Duration),
+    progress: &dyn Fn(Duration) -> ControlFlow<()>,
 ) -> Result<RunRecord, EngineError> {
     let mut simulation = TurmoilSimulation::new(run, faults.clone(), journal.clone(), truth);
     let end = journal.end();
@@ -104,7 +104,9 @@ fn simulate(
         journal.settle(now - RESOLUTION);
         if now.elapsed() >= reported + PROGRESS_EVERY {
             reported = now.elapsed();
-            progress(reported);
+            if progress(reported).is_break() {
+                return Err(EngineError::abandoned(run));
+            }
         }
     }
     for (agent, machine) in simulation.machines.iter() {

@@ -1,6 +1,8 @@
 //! The oracles must catch a mesh that does not do what it promises. Each mutant here is a whole
 //! mesh that runs another scenario than the one that the oracles judge it by.
 
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::engine::RunDetail;
 use crate::scenario::Scenario;
@@ -61,7 +63,8 @@ fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     let journal = RunJournal::open(&run(&scenario), &promised, RESOLUTION, RunWatchers::default());
     let journal = SharedJournal::new(&promised, journal);
     let faults = Arc::new(mutant.fault_schedule());
-    let record = simulate(&run(&mutant), faults, journal, None, &|_| ()).expect("it runs");
+    let record = simulate(&run(&mutant), faults, journal, None, &|_| ControlFlow::Continue(()))
+        .expect("it runs");
     assert!(record.requests.answered > 100, "{:?}", record.requests);
     let mut broken: Vec<_> = record.violations.iter().map(|violation| violation.oracle).collect();
     broken.sort_unstable();
