@@ -100,7 +100,7 @@ fn a_run_prints_a_table_and_writes_its_results() {
     let (code, out, err) = test_dir.ran(&["small.toml"]);
     assert_eq!((code, err.as_str()), (0, ""), "no progress bar in a pipe");
     for expected in [
-        "small: 3 agents, 30 requests/s, 3s simulated, seed 42\n",
+        "small: 3 agents, 30 requests/s (10 % busy), 3 s simulated, seed 42\n",
         " from 2s: 20 requests/s\n",
         " crash 1-1.5 s: agent-2\n",
         "\n random ",
@@ -247,7 +247,7 @@ fn check_looks_at_every_file() {
     test_dir.write("bad.toml", &SCENARIO.replace("rate = 30", ""));
     let (code, out, err) = test_dir.ran(&["check", "small.toml"]);
     assert_eq!((code, err.as_str()), (0, ""));
-    let first = "small.toml: ok, 2 runs (2 policies x 1 seed, engine turmoil)\n";
+    let first = "small.toml: ok, 2 runs (2 policies x 1 seed, engine event)\n";
     assert!(out.starts_with(first), "{out}");
     for expected in [
         "\n  capacity   300 requests/s; cores limit it\n",

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn small_scenarios_run_with_many_seeds_and_large_ones_with_one() {
         assert_eq!(seeds(100, 8, EngineKind::Event), 10);
-        assert_eq!(seeds(300, 8, EngineKind::Event), 5);
+        assert_eq!(seeds(400, 8, EngineKind::Event), 5);
         assert_eq!(seeds(5_000, 100, EngineKind::Event), 1);
         assert_eq!(seeds(100, 50_000, EngineKind::Event), 1);
         assert_eq!(seeds(100, 8, EngineKind::Turmoil), 1);

@@ -111,7 +111,7 @@ fn a_folder_of_numbered_runs_stands_for_its_latest() {
 fn a_folder_that_cannot_be_written_to_is_found_before_the_runs() {
     let test_dir = on_event_dir();
     // No run of this ever ends.
-    let endless = on_event().replace("\"3s\"", "\"100d\"").replace("rate = 30", "rate = 1000");
+    let endless = on_event().replace("\"3s\"", "\"24h\"").replace("rate = 30", "rate = 1000");
     test_dir.write("endless.toml", &endless);
     test_dir.write("file", "");
     fs::create_dir(test_dir.path("mine")).unwrap();

@@ -16,7 +16,7 @@ const STEP: Duration = Duration::from_millis(5);
 
 /// A scenario whose only run takes days.
 fn endless() -> String {
-    on_event().replace("\"3s\"", "\"100d\"").replace("rate = 30", "rate = 1000")
+    on_event().replace("\"3s\"", "\"24h\"").replace("rate = 30", "rate = 1000")
 }
 
 fn start(test_dir: &TestDir, line: &str) -> Child {

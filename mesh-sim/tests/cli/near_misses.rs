@@ -62,7 +62,8 @@ fn a_scenario_may_come_from_standard_input() {
         (output.status.code(), text(output.stdout), text(output.stderr))
     };
     let (code, out, _) = piped(&["check", "-"], SCENARIO);
-    assert_eq!((code, &*out), (Some(0), "<stdin>: ok, 2 runs\n"));
+    assert_eq!(code, Some(0));
+    assert!(out.starts_with("<stdin>: ok, 2 runs ("), "{out}");
     let (code, _, err) = piped(&["run", "-"], &SCENARIO.replace("drain", "drian"));
     assert_eq!(code, Some(2));
     assert!(err.contains("--> <stdin>:5:1"), "{err}");
