@@ -61,7 +61,7 @@ fn answer_end(line: &str) -> Option<usize> {
         };
         is_answer.then_some(at)
     };
-    let at = ANSWERS.iter().find_map(|words| stands_first(&words))?;
+    let at = ANSWERS.iter().find_map(stands_first)?;
     let rest = &line[at..];
     Some(at + rest.find([':', '.', ';']).unwrap_or(rest.len()))
 }

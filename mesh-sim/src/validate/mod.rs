@@ -12,11 +12,12 @@ mod queue_model;
 mod queueing_system;
 mod table;
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use mesh_core::time::nanos;
 
-use crate::engine::{EngineError, Run, to_the_end};
+use crate::engine::{EngineError, Run};
 use crate::judge::Verdict;
 use crate::parallel::{cores, in_order};
 use crate::record::{LatencyHistogram, OutcomeCounts, RunRecord};
@@ -196,7 +197,10 @@ impl Validation {
             .map(|case| vec![MeasuredResponses::default(); case.sweep.policies.len()])
             .collect();
         let mut violated = Vec::new();
-        let report = |news| to_the_end(progress(news));
+        let report = |news| {
+            progress(news);
+            ControlFlow::Continue(())
+        };
         run_each(&self.runs(), EngineKind::Event, cores(), report, |run, record| {
             let (case, number) = groups[run];
             let position = self.cases[case].sweep.position(number);
@@ -217,7 +221,7 @@ impl Validation {
         };
         in_order(cores(), more, compare, |_, found| {
             rows.extend(found);
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         });
         rows
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
+use std::thread::park_timeout;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -35,7 +35,7 @@ fn until(what: &str, mut is_there: impl FnMut() -> bool) {
         if is_there() {
             return;
         }
-        sleep(STEP);
+        park_timeout(STEP);
     }
     panic!("no {what}");
 }
@@ -56,7 +56,7 @@ fn an_interrupted_run_keeps_the_seeds_that_are_complete() {
     let mut pause = Duration::from_millis(300);
     let (out, err) = loop {
         let child = start(&test_dir, &format!("small.toml{seeds}"));
-        sleep(pause);
+        park_timeout(pause);
         signal(&child, "INT");
         let (code, out, err) = end(child);
         assert_eq!(code, Some(130), "{err}");
@@ -116,7 +116,7 @@ fn a_second_signal_ends_the_program_at_once() {
     let child = start(&test_dir, "heavy.toml");
     until("folder", || test_dir.path("results").exists());
     signal(&child, "INT");
-    sleep(Duration::from_millis(300));
+    park_timeout(Duration::from_millis(300));
     signal(&child, "INT");
     let (code, _, err) = end(child);
     assert_eq!((code, err.as_str()), (Some(130), ""), "it said nothing more");

@@ -76,9 +76,8 @@ fn a_runs_figures_are_read_with_their_intervals() {
             .as_array()
             .unwrap()
             .iter()
-            .filter_map(|run| {
-                (run["policy"] == policy).then(|| run["latency_ms"]["p50"].as_f64().unwrap())
-            })
+            .filter(|run| run["policy"] == policy)
+            .map(|run| run["latency_ms"]["p50"].as_f64().unwrap())
             .collect();
         let mean = p50.iter().sum::<f64>() / 5.0;
         let variance = p50.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 4.0;
