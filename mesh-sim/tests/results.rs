@@ -11,8 +11,9 @@ use mesh_sim::report::files;
 use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::ScenarioFile;
 
-/// The page for people is made from the same records, and too large to be committed.
-const NOT_COMMITTED: &str = "report.html";
+/// The page for people is made from the same records, and too large to be committed; the scenario
+/// is committed where it belongs.
+const NOT_COMMITTED: [&str; 2] = ["report.html", "scenario.toml"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -30,7 +31,7 @@ fn scenarios() -> BTreeSet<String> {
 fn names(dir: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| name != NOT_COMMITTED).collect()
+    names.filter(|name| !NOT_COMMITTED.contains(&&**name)).collect()
 }
 
 #[test]
@@ -67,7 +68,7 @@ fn difference(stem: &str) -> Option<String> {
 
     let dir = root().join("results").join(stem);
     let mut new = files(&report).unwrap();
-    new.retain(|(name, _)| name != NOT_COMMITTED);
+    new.retain(|(name, _)| !NOT_COMMITTED.contains(&&**name));
     let found = new.iter().find_map(|(name, content)| {
         let committed = fs::read(dir.join(name)).unwrap_or_default();
         first_different_line(&committed, content).map(|text| format!("{stem}/{name} {text}"))

@@ -32,10 +32,10 @@ pub trait Progress {
 }
 
 /// A situation, and the label of a policy in it.
-pub(super) type Place = (SituationKey, String);
+pub(super) type RunPlace = (SituationKey, String);
 
 /// For each situation and policy the figures of its runs, by seed.
-type Figures = BTreeMap<Place, BTreeMap<u64, RunFigures>>;
+type Figures = BTreeMap<RunPlace, BTreeMap<u64, RunFigures>>;
 
 /// A scenario has at most so many policies.
 const MOST_POLICIES: usize = 100;
@@ -121,7 +121,7 @@ impl<'p> Course<'p> {
     pub(super) fn run_in(
         &mut self,
         stage: &str,
-        wanted: &BTreeSet<Place>,
+        wanted: &BTreeSet<RunPlace>,
         seeds: &[u64],
     ) -> Result<(), RecommendError> {
         for (key, _) in wanted {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::RecommendError;
 use super::choice::Contest;
-use super::course::{Course, Place, SituationKey, labels};
+use super::course::{Course, RunPlace, SituationKey, labels};
 use super::findings::{Eliminated, ModifierEffect, NO_EFFECT};
 use crate::figures::Unit;
 use crate::format;
@@ -70,7 +70,7 @@ impl Contest<'_> {
             names.iter().map(|policy| self.worst(choice, policy, &situations, seen)).collect();
         let places =
             names.iter().zip(&worst).filter_map(|(policy, key)| Some((*key.as_ref()?, policy)));
-        let places: BTreeSet<Place> = places
+        let places: BTreeSet<RunPlace> = places
             .flat_map(|(key, policy)| [(key, policy.clone()), (key, choice.to_owned())])
             .collect();
         self.course.run_in("eliminated, confirmed", &places, fresh)?;
