@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::figures::Latencies;
 use crate::judge::MeasuredFigures;
 use crate::near_paths::did_you_mean_path;
-use crate::publish::output_folder::{AmbiguousResults, results_in};
+use crate::publish::output_folder::{AmbiguousResults, RUNS, results_in};
 use crate::record::OutcomeCounts;
 use crate::report;
 use crate::report::scenario_copy::read_copy;
@@ -20,8 +20,6 @@ use crate::sweep::{self, RESULTS_VERSION as SWEEP_VERSION};
 
 /// The largest file that is read. A summary has some kilobytes per policy and seed.
 const MOST_BYTES: u64 = 256 << 20;
-/// Where the results of runs are, unless the command line says otherwise.
-const PLACE: &str = "results/runs";
 /// The files that make results complete: of a sweep, and of runs.
 const SWEEP: &str = sweep::RESULTS.last;
 const SUMMARY: &str = report::RESULTS.last;
@@ -112,7 +110,7 @@ impl ResultDirectory {
         let path = &results_in(path, has_results)?;
         let dir = path.display().to_string();
         if !path.exists() {
-            let hint = did_you_mean_path(path, &[Path::new(PLACE)], Path::is_dir);
+            let hint = did_you_mean_path(path, &[Path::new(RUNS)], Path::is_dir);
             return Err(ResultsError::Missing { dir, hint });
         }
         let named = |name: &str| if path.is_file() { path.to_owned() } else { path.join(name) };

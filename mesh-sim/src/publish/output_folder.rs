@@ -16,7 +16,7 @@ use thiserror::Error;
 use super::{ATTEMPTS, Stage, make, remove_empty};
 
 /// The folder of all results that were not given a place.
-const RUNS: &str = "results/runs";
+pub const RUNS: &str = "results/runs";
 /// The link beside numbered folders that leads to the one that was written last.
 const LATEST: &str = "latest";
 

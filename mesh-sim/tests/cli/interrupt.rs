@@ -14,9 +14,10 @@ use super::{TestDir, names, on_event};
 const PATIENCE: Duration = Duration::from_secs(120);
 const STEP: Duration = Duration::from_millis(5);
 
-/// A scenario whose only run takes days.
-fn endless() -> String {
-    on_event().replace("\"3s\"", "\"24h\"").replace("rate = 30", "rate = 1000")
+/// A scenario each run of which takes longer than anybody waits: 86 million requests.
+pub(crate) fn endless() -> String {
+    let long = on_event().replace("\"3s\"", "\"24h\"");
+    long.replace("rate = 30", "rate = 1000").replace("rate = 20", "rate = 1000")
 }
 
 fn start(test_dir: &TestDir, line: &str) -> Child {
@@ -63,10 +64,7 @@ fn an_interrupted_run_keeps_the_seeds_that_are_complete() {
         if err.contains("of 300 seeds are complete") {
             break (out, err);
         }
-        assert_eq!(
-            err,
-            "interrupted: no seed is complete with all policies, so nothing is written\n"
-        );
+        assert!(err.ends_with("so nothing is written\n"), "{err}");
         assert!(!test_dir.path("results").exists());
         pause *= 2;
     };
@@ -77,7 +75,7 @@ fn an_interrupted_run_keeps_the_seeds_that_are_complete() {
     let done: Vec<String> =
         summary["seeds"].as_array().unwrap().iter().map(ToString::to_string).collect();
     let said = format!("interrupted: {} of 300 seeds are complete", done.len());
-    assert!(err.starts_with(&said), "{err}");
+    assert!(err.contains(&said), "{err}");
     // It is the same as if only these seeds had been asked for.
     let seeds: String = done.iter().map(|seed| format!(" --seed {seed}")).collect();
     assert_eq!(end(start(&test_dir, &format!("small.toml{seeds} --out alone"))).0, Some(0));
@@ -112,14 +110,15 @@ fn a_second_signal_ends_the_program_at_once() {
     let test_dir = TestDir::new();
     // So many requests that a quarter of a simulated second, within which a run notices the signal,
     // takes longer than the pause below.
-    test_dir.write("heavy.toml", &endless().replace("rate = 1000", "rate = 1000000"));
+    test_dir.write("heavy.toml", &endless().replace("rate = 1000\n", "rate = 1000000\n"));
     let child = start(&test_dir, "heavy.toml");
     until("folder", || test_dir.path("results").exists());
     signal(&child, "INT");
     park_timeout(Duration::from_millis(300));
     signal(&child, "INT");
     let (code, _, err) = end(child);
-    assert_eq!((code, err.as_str()), (Some(130), ""), "it said nothing more");
+    assert_eq!(code, Some(130));
+    assert!(!err.contains("interrupted"), "it had no time to say so: {err}");
 }
 
 #[test]
@@ -128,13 +127,13 @@ fn what_ignores_a_hangup_goes_on() {
     let mut command = Command::new("sh");
     let program = env!("CARGO_BIN_EXE_mesh-sim");
     test_dir.write("small.toml", &on_event().replace("\"3s\"", "\"1h\""));
-    let script = format!("trap '' HUP; exec {program} small.toml --policy random");
+    let script = format!("trap '' HUP; exec {program} small.toml --policy random --seed 1");
     command.args(["-c", &script]).current_dir(test_dir.0.path()).stdout(Stdio::piped());
     let child = command.stderr(Stdio::piped()).spawn().unwrap();
     until("folder", || test_dir.path("results").exists());
     signal(&child, "HUP");
     let (code, out, err) = end(child);
-    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    assert_eq!(code, Some(0), "{out}{err}");
 }
 
 /// Every file of a folder, with its path from there and its content.
@@ -184,14 +183,14 @@ fn interrupt(test_dir: &TestDir, line: &str, file: &str, runs: usize, name: &str
     }
     assert_eq!(code, Some(130), "{out}{err}");
     let on_disk = ended(&test_dir.path(file));
-    assert!(err.starts_with(&format!("interrupted: {on_disk} of ")), "{err}");
+    assert!(err.contains(&format!("interrupted: {on_disk} of ")), "{err}");
     assert!(err.contains(file) && err.contains("--resume"), "{err}");
 }
 
 #[test]
 fn a_resumed_sweep_gives_the_bytes_of_one_that_was_not_interrupted() {
     let test_dir = TestDir::new();
-    test_dir.write("small.toml", &on_event().replace("\"3s\"", "\"20s\""));
+    test_dir.write("small.toml", &on_event().replace("\"3s\"", "\"100s\""));
     let run = |line: &str| end(start(&test_dir, line));
     assert_eq!(run(&format!("{SWEEP} --out whole")).0, Some(0));
     let whole = test_dir.path("whole");
@@ -200,8 +199,8 @@ fn a_resumed_sweep_gives_the_bytes_of_one_that_was_not_interrupted() {
     interrupt(&test_dir, &format!("{SWEEP} --jobs 1"), file, 1, "INT");
     assert!(!test_dir.path("results/runs/small-sweep/latest").exists());
     let resumed = format!("{SWEEP} --resume");
-    interrupt(&test_dir, &format!("{resumed} --jobs 3"), file, 100, "TERM");
-    interrupt(&test_dir, &format!("{resumed} --jobs 1"), file, 170, "KILL");
+    interrupt(&test_dir, &format!("{resumed} --jobs 3"), file, 60, "TERM");
+    interrupt(&test_dir, &format!("{resumed} --jobs 1"), file, 120, "KILL");
     let (code, out, err) = run(&resumed);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains(" written to results/runs/small-sweep/1 (latest):\n"), "{out}");
@@ -229,7 +228,7 @@ fn a_resumed_sweep_gives_the_bytes_of_one_that_was_not_interrupted() {
 #[test]
 fn another_sweep_is_not_resumed() {
     let test_dir = TestDir::new();
-    let scenario = on_event().replace("\"3s\"", "\"20s\"");
+    let scenario = on_event().replace("\"3s\"", "\"100s\"");
     test_dir.write("small.toml", &scenario);
     let file = "results/runs/small-sweep/1/unfinished.json";
     interrupt(&test_dir, SWEEP, file, 1, "INT");
