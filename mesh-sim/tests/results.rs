@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mesh_sim::engine::to_the_end;
+use mesh_sim::estimate::usual_seeds;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::files;
@@ -56,7 +57,8 @@ fn difference(stem: &str) -> Option<String> {
     let loaded =
         ScenarioFile::read(&file).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     let scenario_text = Some(loaded.whole_text().to_owned());
-    let scenario = loaded.scenario;
+    let seeds = usual_seeds(&loaded, loaded.scenario.engine);
+    let scenario = loaded.scenario.select(&seeds, &[]).unwrap();
     assert_eq!(scenario.name, stem, "the file is named as its scenario");
     let engine = scenario.engine;
     let plan = RunPlan { scenario: &scenario, engine, trace: false };

@@ -221,6 +221,13 @@ impl Recommendation {
         })
     }
 
+    /// Those of a finalist in a trouble, at the scenario's own load.
+    pub(super) fn at_own_load(&self, trouble: &str, policy: &str) -> Option<&SituationFigures> {
+        self.confirmed().find(|figures| {
+            figures.trouble == trouble && figures.policy == policy && figures.load == OWN_LOAD
+        })
+    }
+
     /// The figures of the finalists that the choice has not seen.
     pub fn confirmed(&self) -> impl Iterator<Item = &SituationFigures> {
         let is_finalist =

@@ -93,9 +93,7 @@ fn score_card(found: &Recommendation, figure: &'static Figure) -> String {
 
 /// A column of a score card: the finalists in one situation.
 fn score_column(found: &Recommendation, figure: &Figure, trouble: &str) -> Vec<ScoreCell> {
-    let of = |finalist: &Finalist| {
-        found.confirmed().find(|f| f.trouble == trouble && f.policy == finalist.policy)
-    };
+    let of = |finalist: &Finalist| found.at_own_load(trouble, &finalist.policy);
     let values: Vec<Option<f64>> =
         found.finalists.iter().map(|f| of(f).map(|figures| value(figures, figure))).collect();
     let distances = match figure.unit {

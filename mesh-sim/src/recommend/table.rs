@@ -103,8 +103,7 @@ fn score_card(found: &Recommendation) -> String {
     let mut troubles: Vec<&str> = TROUBLES.iter().map(|trouble| trouble.name).collect();
     troubles.push(AS_WRITTEN);
     for trouble in troubles {
-        let of =
-            |policy: &str| found.confirmed().find(|f| f.trouble == trouble && f.policy == policy);
+        let of = |policy: &str| found.at_own_load(trouble, policy);
         if !shown.iter().any(|policy| of(policy).is_some()) {
             continue;
         }

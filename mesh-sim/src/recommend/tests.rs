@@ -67,8 +67,14 @@ fn with_policies(policies: &str) -> String {
 /// Agents of one slot are a case for one queue: nobody waits while another agent is free.
 #[test]
 fn one_slot_per_agent_is_no_case_for_chance() {
-    let found = among(FLEET, &["random", "round_robin", "shortest_queue"]);
+    let mut found = among(FLEET, &["random", "round_robin", "shortest_queue"]);
     assert_eq!(found.choice, "shortest_queue");
+    // The card of figures is that of the scenario's own load, whatever other loads were run.
+    let card = table(&found);
+    let own = found.at_own_load("calm", "shortest_queue").expect("figures").clone();
+    found.situations.insert(0, SituationFigures { load: 50, success: 0.25, ..own });
+    assert_eq!(table(&found), card);
+    found.situations.remove(0);
     assert!(found.is_clear, "{}", table(&found));
     let out: BTreeSet<&str> = found.eliminated.iter().map(|out| &*out.policy).collect();
     assert!(out.contains("random"), "{out:?}");
