@@ -15,8 +15,9 @@ const REQUESTED: u8 = 1;
 /// The work is over, so there is nothing that could be broken off.
 const OVER: u8 = 2;
 
-/// Whether SIGINT, SIGTERM or SIGHUP has asked this process to break its work off. A second signal
-/// ends the process at once, with [`INTERRUPTED`]. A signal that was ignored when the process
+/// Whether SIGINT, SIGTERM or SIGHUP has asked this process to break its work off. A further SIGINT
+/// or SIGTERM ends the process at once, with [`INTERRUPTED`], unless it comes with the first one: see
+/// `ECHO`. A further SIGHUP is ignored. A signal that was ignored when the process
 /// started, as SIGHUP is under `nohup`, is left alone.
 ///
 /// Clones are about the same process and the same work.

@@ -12,6 +12,7 @@ use super::WrongUsage;
 use super::addresses::host_port;
 use super::args::CallArgs;
 use super::orchestrate::{ListedAgent, MeshClient, ms};
+use super::remote_text::{harmless, json_text};
 
 /// The methods whose params describe a job.
 const OF_JOBS: [&str; 2] = ["work", "delegate"];
@@ -25,7 +26,7 @@ pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let result =
         result.with_context(|| format!("{} at {} has no result", args.method, agent.url))?;
     let took = clock.now().since(sent);
-    let text = if args.json { format!("{result:#}\n") } else { readable(&result, took) };
+    let text = if args.json { json_text(&result) } else { harmless(&readable(&result, took)) };
     print(&text);
     Ok(())
 }

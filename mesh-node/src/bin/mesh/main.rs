@@ -15,6 +15,7 @@ mod open_files;
 mod orchestrate;
 mod policy;
 mod registry;
+mod remote_text;
 mod settings;
 mod up;
 mod work;
@@ -91,7 +92,8 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 }
 
 fn error_line(error: &anyhow::Error) -> String {
-    format!("error: {error:#}\n")
+    // An error may quote what another program said.
+    remote_text::harmless(&format!("error: {error:#}\n"))
 }
 
 /// Runs the command in a runtime of its own.

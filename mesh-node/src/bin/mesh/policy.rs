@@ -151,8 +151,8 @@ fn within_sentence(sentence: &str) -> String {
     letters.into_iter().collect()
 }
 
-/// Takes the names of the built-in policies, as people write them. The upper bounds of simulations, whose names begin
-/// with `oracle_`, are refused with the reason.
+/// Takes the names of the built-in policies, as people write them. The upper bounds of simulations,
+/// whose names begin with `oracle_`, are refused with the reason.
 #[derive(Clone)]
 struct PolicyNameParser(PossibleValuesParser);
 

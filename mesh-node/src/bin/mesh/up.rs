@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
+use super::remote_text::harmless;
 use super::{WrongUsage, agent, identity, work};
 use crate::args::AgentSettings;
 
@@ -123,9 +124,9 @@ async fn first_job(mesh: &MeshClient, entry: &ListedAgent, args: &UpArgs) {
         idempotent: false,
     };
     match delegate(mesh, entry.clone(), &job).await {
-        Ok(delegation) => print(&format!("\n{}", delegation.render(&job.text))),
+        Ok(delegation) => print(&harmless(&format!("\n{}", delegation.render(&job.text)))),
         // The mesh goes on: perhaps only the command behind its agents failed.
-        Err(error) => say(&format!("\nerror: {error:#}")),
+        Err(error) => say(&harmless(&format!("\nerror: {error:#}"))),
     }
 }
 

@@ -16,6 +16,7 @@ use self::mesh::AgentCallError;
 pub(super) use self::mesh::{ListedAgent, MeshClient};
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
+use super::remote_text::{harmless, json_text};
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
     let mesh = MeshClient::new(clock, &args.registry.address);
@@ -29,11 +30,11 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     }
     let delegation = delegate_to_any(&mesh, entry_agents, &args.job).await?;
     if args.json {
-        print(&format!("{:#}\n", delegation.to_json(&agents)));
+        print(&json_text(&delegation.to_json(&agents)));
     } else {
         let names: Vec<&str> = agents.iter().map(|agent| &*agent.name).collect();
         let delegation = delegation.render(&args.job.text);
-        print(&format!("discovered    {}\n{delegation}", names.join(", ")));
+        print(&harmless(&format!("discovered    {}\n{delegation}", names.join(", "))));
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use mesh_node::process::console::{is_open, print};
 use mesh_node::process::signals::Stop;
 use serde_json::Value;
 
+use super::super::remote_text::harmless;
 use super::{ListedAgent, MeshClient, figure, plain};
 
 /// The time between two drawings.
@@ -27,7 +28,7 @@ const CLEAR_LINE: &str = "\x1b[K";
 /// Draws until a signal comes or the output is closed. Draws once if the output is not a terminal.
 pub(super) async fn run(mesh: &MeshClient, stop: Stop) -> anyhow::Result<()> {
     if !stdout().is_terminal() {
-        print(&table(&ask_all(mesh).await?));
+        print(&harmless(&table(&ask_all(mesh).await?)));
         return Ok(());
     }
     print(ENTER_SCREEN);
@@ -37,7 +38,7 @@ pub(super) async fn run(mesh: &MeshClient, stop: Stop) -> anyhow::Result<()> {
                 Ok(rows) => table(&rows),
                 Err(error) => format!("{error:#}\n"),
             };
-            let text = text.replace('\n', &format!("{CLEAR_LINE}\n"));
+            let text = harmless(&text).replace('\n', &format!("{CLEAR_LINE}\n"));
             print(&format!("{CURSOR_HOME}{text}{CLEAR_BELOW}"));
             tokio::time::sleep(PERIOD).await;
         }
