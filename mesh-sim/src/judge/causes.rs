@@ -9,6 +9,9 @@ use crate::record::{OutcomeCounts, PhaseMeans, RunRecord, SendCounts};
 /// it.
 const EXPLAINS: f64 = 0.5;
 
+/// A phase explains nothing if its means differ by less than this part of the figure that decides.
+const PLAIN: f64 = 0.05;
+
 /// What explains the figures of a run, or of several.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,8 +43,9 @@ impl Causes {
     }
 
     /// The phase that explains most of why the latency is greater than another policy's, in words;
-    /// `None` if there is no such phase.
-    pub(super) fn slowness(&self, other: &Self, of_other: &str) -> Option<String> {
+    /// `None` if there is no such phase, or if it is next to nothing beside `gap_ns`, by which the
+    /// figure differs that decides.
+    pub(super) fn slowness(&self, other: &Self, of_other: &str, gap_ns: f64) -> Option<String> {
         let (own, other) = (self.phases?, other.phases?);
         let more = |(own, other): (u64, u64)| own.saturating_sub(other);
         let in_all = own.sum().checked_sub(other.sum()).filter(|more| *more > 0)?;
@@ -50,9 +54,10 @@ impl Causes {
             .map(|((_, own), (_, other))| (own, other))
             .enumerate()
             .max_by_key(|(_, pair)| more(*pair))?;
+        let by = more((own, other));
         // A difference that nobody would see explains nothing.
-        let is_plain = more((own, other)) >= own / 10;
-        let explains = is_plain && more((own, other)) as f64 >= EXPLAINS * in_all as f64;
+        let is_plain = by >= own / 10 && by as f64 >= PLAIN * gap_ns;
+        let explains = is_plain && by as f64 >= EXPLAINS * in_all as f64;
         let text = |ns| format::latency(ns, 2);
         let other = if other < own / 1000 { "hardly at all".to_owned() } else { text(other) };
         explains.then(|| {
@@ -103,9 +108,10 @@ mod tests {
     fn the_phase_that_makes_most_of_the_difference_is_the_reason() {
         let (slow, quick) = (causes(800, 120), causes(90, 100));
         let expected = "jobs queue for 800 ms on average, 90 ms with quick";
-        assert_eq!(slow.slowness(&quick, "quick").as_deref(), Some(expected));
-        assert_eq!(quick.slowness(&slow, "slow"), None);
-        assert_eq!(slow.slowness(&Causes::default(), "live"), None);
+        assert_eq!(slow.slowness(&quick, "quick", 2e9).as_deref(), Some(expected));
+        assert_eq!(slow.slowness(&quick, "quick", 60e9), None, "it takes a minute longer");
+        assert_eq!(quick.slowness(&slow, "slow", 0.0), None);
+        assert_eq!(slow.slowness(&Causes::default(), "live", 0.0), None);
         let all = Causes::of_all([slow, quick].iter());
         assert_eq!(all.phases, causes(445, 110).phases);
         assert_eq!(Causes::of_all([slow, Causes::default()].iter()).phases, None);

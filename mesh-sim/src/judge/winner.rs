@@ -3,7 +3,7 @@
 use super::PairedFigure;
 use super::causes::unanswered;
 use super::ranking::{Entrant, FirstPlace, Lead};
-use crate::figures::{Better, Objective, Unit};
+use crate::figures::{Better, Measure, Objective, Unit};
 use crate::format;
 use crate::record::OutcomeCounts;
 use crate::statistics::{FEWEST_SEEDS, Interval};
@@ -74,13 +74,22 @@ fn last(lead: &Lead, winner: usize, entrants: &[Entrant<'_>]) -> String {
 /// Why a policy is worse than the winner; `None` if only its cost is, or if nothing stands out.
 fn why(lead: &Lead, winner: usize, entrants: &[Entrant<'_>]) -> Option<String> {
     let (worse, winner) = (&entrants[lead.over], &entrants[winner]);
-    match lead.figure.as_ref()?.metric.unit {
-        Unit::Share => {
-            let mut requests = OutcomeCounts::default();
-            worse.by_seed.values().for_each(|run| requests.merge(&run.requests));
-            unanswered(&requests).map(str::to_owned)
+    let paired = lead.figure.as_ref()?;
+    let mut requests = OutcomeCounts::default();
+    worse.by_seed.values().for_each(|run| requests.merge(&run.requests));
+    // A quantile that falls among the unanswered requests is their deadline.
+    let is_deadline = match paired.metric.measure {
+        Measure::Quantile(quantile) => {
+            requests.failed() as f64 >= (1.0 - quantile) * requests.sent as f64
         }
-        Unit::Latency => worse.causes.slowness(&winner.causes, winner.label),
+        _ => paired.metric.unit == Unit::Share,
+    };
+    match is_deadline {
+        true => unanswered(&requests).map(str::to_owned),
+        false => {
+            let gap_ns = paired.difference.abs();
+            worse.causes.slowness(&winner.causes, winner.label, gap_ns)
+        }
     }
 }
 
