@@ -28,6 +28,9 @@ const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: f64 = 3_600.0;
 /// The warm-up as a share of the time that counts, if the scenario has a shorter one.
 const WARM_UP: u32 = 10;
+/// Where it is tried how much load a mesh carries, a run counts for at least so many deadlines: with
+/// an eighth more than it can do, requests wait for a deadline after eight of them.
+const DEADLINES: u32 = 10;
 
 /// A trouble at a load: a scenario with the candidates as its policies.
 #[derive(Clone, Debug)]
@@ -157,6 +160,11 @@ impl Battery {
         if trouble.name == REGISTRY_OUTAGE {
             // Half of it must be longer than leases last.
             span = span.max(3 * self.scenario.leases.ttl);
+        }
+        if trouble.name == TROUBLES[0].name && load > 100 {
+            // A queue needs time to overflow: requests fail only when they wait for a deadline.
+            let deadlines = DEADLINES * self.scenario.workload.longest_deadline();
+            span = span.max(deadlines.min(Duration::from_secs_f64(LONGEST)));
         }
         // Whole milliseconds read better in files.
         let span = Duration::from_millis(span.as_millis() as u64);

@@ -80,6 +80,17 @@ fn one_slot_per_agent_is_no_case_for_chance() {
     assert!(out.contains("random"), "{out:?}");
 }
 
+/// Twice 70 % of what the agents can do is too much for them, however long clients would wait.
+#[test]
+fn a_long_deadline_makes_no_agent_carry_more() {
+    let patient = FLEET.replace("rate = 42", "rate = 42\ndeadline = \"30s\"");
+    let patient = patient.replace("count = 6", "count = 6\nqueue = 10000");
+    let found = among(&patient, &["random", "shortest_queue"]);
+    for finalist in &found.finalists {
+        assert!(finalist.carries.is_some_and(|load| load < 200), "{finalist:?}");
+    }
+}
+
 /// Two agents have a quarter of the speed of the others, and get as many jobs.
 #[test]
 fn unequal_speeds_are_no_case_for_turns() {

@@ -191,6 +191,5 @@ pub(super) fn victims(scenario: &Scenario) -> Vec<Name> {
 
 /// Whether an agent can do any of the jobs: gateways without skills may do none.
 fn does_jobs(scenario: &Scenario, agent: &AgentSpec) -> bool {
-    let can_do = |skill: &Option<Name>| skill.as_ref().is_none_or(|skill| agent.skills.have(skill));
-    scenario.workload.jobs.iter().any(|job| can_do(&job.skill))
+    scenario.workload.jobs.iter().any(|job| agent.can_do(job))
 }
