@@ -184,7 +184,7 @@ pub fn shell_word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Seeds as the command line takes them: "1..30", "7, 42".
+/// Seeds as the command line takes them: "1..30", "7,42".
 pub fn seed_ranges(seeds: &[u64]) -> String {
     let ranges = seeds.chunk_by(|a, b| a.checked_add(1) == Some(*b));
     let text = |range: &[u64]| match range {

@@ -98,7 +98,7 @@ pub fn run_each(
     mut progress: impl FnMut(RunProgress) -> ControlFlow<()>,
     mut keep: impl FnMut(usize, RunRecord),
 ) -> Result<(), EngineError> {
-    // No run begins any more. If they are abandoned as well, those under way end at once.
+    // `halted`: no run begins any more. `abandoned`: those under way end at their next report.
     let (halted, abandoned) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut broken: Option<(usize, EngineError)> = None;
     let threads = NonZero::new(runs.len()).map_or(threads, |most| threads.min(most));

@@ -63,6 +63,7 @@ impl RunJournal {
         let scenario = run.scenario;
         let mut config = RecorderConfig::new(scenario, &run.policy.label, run.seed);
         config.has_phases &= run.detail != RunDetail::Figures;
+        config.has_sends = run.detail != RunDetail::Figures;
         let has_trace = run.detail == RunDetail::Trace;
         let prompt = PromptObservers {
             oracles: Oracles::new(scenario, faults.clone(), resolution),

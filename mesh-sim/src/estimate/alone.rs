@@ -43,9 +43,8 @@ fn share_of_agents(sites: &SiteNetwork) -> SiteMap<f64> {
 /// The share of the jobs of a kind that take longer than `limit` by themselves, with the parts that
 /// they have done, on an agent of middling speed among those that can do them.
 pub(super) fn share_longer(scenario: &Scenario, kind: &JobKind, limit: Duration) -> f64 {
-    let able =
-        |agent: &&AgentSpec| kind.skill.as_ref().is_none_or(|skill| agent.skills.have(skill));
-    let mut able: Vec<&AgentSpec> = scenario.agents.iter().filter(able).collect();
+    let able = scenario.agents.iter().filter(|agent| agent.can_do(kind));
+    let mut able: Vec<&AgentSpec> = able.collect();
     able.sort_by(|a, b| a.machine.speed.total_cmp(&b.machine.speed));
     let Some(agent) = able.get(able.len() / 2) else { return 0.0 };
     let machine = &agent.machine;

@@ -7,7 +7,7 @@ use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::{AgentSpec, EntryChoice, JobKind, Scenario};
 
 /// How often the spread of the work is improved. Each round brings the most and the least busy
-/// agents about half as close to each other; thirty leave less than can be seen.
+/// agents about half as close to each other; half of these leave less than can be seen.
 const ROUNDS: usize = 60;
 
 /// Neighbours among the agents that are equal but for their names.
@@ -66,8 +66,7 @@ impl<'a> Fleet<'a> {
             first += agents.len();
             let jobs = &scenario.workload.jobs;
             let cost = |kind: &JobKind| {
-                let able = kind.skill.as_ref().is_none_or(|skill| agents[0].skills.have(skill));
-                able.then(|| JobCost::of(scenario, &agents[0], kind))
+                agents[0].can_do(kind).then(|| JobCost::of(scenario, &agents[0], kind))
             };
             groups.push(AgentGroup {
                 agents,

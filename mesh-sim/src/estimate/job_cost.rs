@@ -92,8 +92,7 @@ impl Room {
 /// do, in their shares. Infinite if nothing limits it, zero if it can do none.
 pub(crate) fn jobs_per_second(scenario: &Scenario, agent: &AgentSpec) -> f64 {
     let shares = jobs_per_request(scenario);
-    let able = |kind: &JobKind| kind.skill.as_ref().is_none_or(|skill| agent.skills.have(skill));
-    let kinds = scenario.workload.jobs.iter().zip(shares).filter(|(kind, _)| able(kind));
+    let kinds = scenario.workload.jobs.iter().zip(shares).filter(|(kind, _)| agent.can_do(kind));
     let (mut number, mut sum) = (0.0, JobCost { work: 0.0, hold: 0.0 });
     for (kind, share) in kinds {
         let cost = JobCost::of(scenario, agent, kind);

@@ -77,8 +77,11 @@ fn rate_with(open: &OpenArrivals, bursts: &[ScheduleStep], at: Duration) -> (f64
         None => (rate, rate, rate),
         Some(on_off) => {
             let OnOff { on_factor, off_factor, .. } = on_off;
-            let mean = off_factor + (on_factor - off_factor) * on_off.share_on();
-            (rate * mean, rate * on_factor.min(off_factor), rate * on_factor.max(off_factor))
+            (
+                rate * on_off.mean_factor(),
+                rate * on_factor.min(off_factor),
+                rate * on_factor.max(off_factor),
+            )
         }
     }
 }

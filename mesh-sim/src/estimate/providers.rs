@@ -32,10 +32,7 @@ fn load(scenario: &Scenario, provider: &ProviderSpec) -> ProviderLoad {
     let by_slots = at_once.zip(first).map(|(slots, agent)| slots / hold(agent));
     let has_others = scenario.agents.iter().enumerate().any(|(number, agent)| {
         let id = crate::host::AgentId::new(number as u32);
-        let can = |skill: &Option<_>| {
-            skill.as_ref().is_none_or(|skill: &mesh_core::protocol::Name| agent.skills.have(skill))
-        };
-        !provider.agents.contains(&id) && served.iter().any(|(kind, _)| can(&kind.skill))
+        !provider.agents.contains(&id) && served.iter().any(|(kind, _)| agent.can_do(kind))
     });
     ProviderLoad {
         name: provider.name.to_string(),

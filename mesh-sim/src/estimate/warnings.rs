@@ -47,7 +47,9 @@ fn overload(estimate: &Estimate<'_>) -> Vec<String> {
         return Vec::new();
     };
     let lasts: Duration = full.iter().map(|load| load.phase.end - load.phase.begin).sum();
+    let is_peak = worst.share().unwrap_or(0.0) * estimate.warm <= FULL;
     let when = match lasts == scenario.duration {
+        true if is_peak => "at the peaks of its curve".to_owned(),
         true => "all the time".to_owned(),
         false => format!("for {}, from {} on", seconds(lasts), seconds(full[0].phase.begin)),
     };

@@ -9,7 +9,7 @@ use crate::dist::Distribution;
 use crate::figures::{Figure, Shown};
 use crate::format::{self, counted};
 use crate::host_names::host_ranges;
-use crate::scenario::{Arrivals, JobKind, OnOff};
+use crate::scenario::{Arrivals, JobKind};
 use crate::units::format_duration;
 
 /// More groups, kinds, sites or phases than this are summed up.
@@ -231,12 +231,9 @@ fn loads(estimate: &Estimate<'_>) -> Vec<(&'static str, String)> {
         let more = estimate.loads.len() - LISTED;
         rows.push(("load", format!("and {more} more times; at most {greatest} requests/s")));
     }
-    if let Some(OnOff { on_factor, .. }) = arrivals.open().and_then(|open| open.on_off) {
-        let mean = arrivals.open().and_then(|open| open.on_off).map_or(1.0, |on_off| {
-            let OnOff { on_factor, off_factor, .. } = on_off;
-            off_factor + (on_factor - off_factor) * on_off.share_on()
-        });
-        rows.push(("load", format!("at random {} times that", self::rate(on_factor / mean))));
+    if let Some(on_off) = arrivals.open().and_then(|open| open.on_off) {
+        let times = on_off.on_factor / on_off.mean_factor();
+        rows.push(("load", format!("at random {} times that", self::rate(times))));
     }
     rows
 }

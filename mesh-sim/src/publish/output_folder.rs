@@ -262,7 +262,11 @@ fn numbers(above: &Path) -> io::Result<Vec<u64>> {
 fn take_number(above: &Path, made: &mut Vec<PathBuf>) -> io::Result<PathBuf> {
     for _ in 0..ATTEMPTS {
         make(above, made)?;
-        let highest = numbers(above)?.pop().unwrap_or_default();
+        // Another process, which had made the folder above, may remove it again at any time.
+        let highest = match numbers(above) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            numbers => numbers?.pop().unwrap_or_default(),
+        };
         for number in (highest..u64::MAX).map(|number| number + 1) {
             let path = folder(above, number);
             match fs::create_dir(&path) {
@@ -272,7 +276,6 @@ fn take_number(above: &Path, made: &mut Vec<PathBuf>) -> io::Result<PathBuf> {
                 }
                 // Another process has just taken it.
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                // Another process, which had made the folder above, has removed it again.
                 Err(error) if error.kind() == ErrorKind::NotFound => break,
                 Err(error) => return Err(error),
             }

@@ -7,7 +7,6 @@ use mesh_core::agent::{Ending, Note};
 use mesh_core::time::{Timestamp, nanos};
 use serde::{Deserialize, Serialize};
 
-use super::sends::SendRecorder;
 use crate::grouping::groups;
 use crate::host::{AgentId, AgentMap, IndexedId as _};
 
@@ -195,7 +194,6 @@ pub(super) struct PhaseRecorder {
     open: VecDeque<RequestTimes>,
     pub(super) phases: LatencyPhases,
     pub(super) delegations: DelegationMatrix,
-    pub(super) sends: SendRecorder,
 }
 
 impl PhaseRecorder {
@@ -217,7 +215,6 @@ impl PhaseRecorder {
             open: VecDeque::new(),
             phases: LatencyPhases::default(),
             delegations: DelegationMatrix::new(agents),
-            sends: SendRecorder::new(warm_up),
         }
     }
 
@@ -261,11 +258,7 @@ impl PhaseRecorder {
                     request.held = request.held.min(at);
                 }
             }
-            Note::Routed { request, attempt, ref peer, .. } => {
-                // Where a job is sent again says how it failed, not what was thought the best.
-                if attempt == 0 {
-                    self.sends.sent(at, peer);
-                }
+            Note::Routed { request, attempt, .. } => {
                 if let Some(request) = self.request(request) {
                     request.first_sent = request.first_sent.min(at);
                     request.attempts[attempt as usize % 2] =

@@ -7,6 +7,7 @@ use mesh_core::time::{Timestamp, nanos};
 
 use super::cpu::CpuColumns;
 use super::phases::PhaseRecorder;
+use super::sends::SendRecorder;
 use super::{
     CopyCounts, DelegationMatrix, FaultWindow, JobCounts, LatencyHistogram, LatencyPhases,
     OutcomeCounts, RunRecord, Second, SendCounts, SentAgainCounts, Violation, WindowCounts,
@@ -30,6 +31,8 @@ pub struct RecorderConfig {
     pub job_delay: Duration,
     /// Whether the phases of requests are recorded.
     pub has_phases: bool,
+    /// Whether it is recorded how jobs are spread over the peers.
+    pub has_sends: bool,
     /// Requests that are due before this time are on the time line, but not in the figures.
     pub warm_up: Duration,
     /// Requests are due in `0..duration`.
@@ -51,6 +54,7 @@ impl RecorderConfig {
             wait_speeds: scenario.agents.iter().map(|agent| agent.machine.wait_speed).collect(),
             job_delay: scenario.costs.job_delay,
             has_phases: !scenario.workload.has_subjobs(),
+            has_sends: true,
             warm_up: scenario.warm_up,
             duration: scenario.duration,
             drain: scenario.drain,
@@ -79,6 +83,7 @@ pub struct Recorder {
     last_end: Timestamp,
     cpu: CpuColumns,
     phases: PhaseRecorder,
+    sends: Option<SendRecorder>,
 }
 
 impl Recorder {
@@ -117,6 +122,7 @@ impl Recorder {
         Self {
             warm_up,
             phases,
+            sends: config.has_sends.then(|| SendRecorder::new(warm_up)),
             deadlines: config.deadlines,
             windows: config.windows,
             record,
@@ -206,7 +212,7 @@ impl Recorder {
             open = (open + second.due).saturating_sub(second.ended.sent);
             second.in_flight = open;
         }
-        let sends = self.phases.sends.counts();
+        let sends = self.sends.map(|sends| sends.counts()).unwrap_or_default();
         let PhaseRecorder { phases, delegations, .. } = self.phases;
         RunRecord { event_hash, events, violations, phases, delegations, sends, ..self.record }
     }
@@ -244,6 +250,7 @@ impl FactObserver for Recorder {
         let JournalEntry { at, host, fact } = entry;
         if let (Fact::AgentNoted(note), Some(agent)) = (fact, host.agent()) {
             self.phases.note(*at, agent, note);
+            self.sends.iter_mut().for_each(|sends| sends.note(*at, note));
         }
         match *fact {
             Fact::AgentNoted(

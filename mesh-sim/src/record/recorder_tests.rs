@@ -17,6 +17,7 @@ fn recorder() -> Recorder {
         wait_speeds: vec![1.0; 2],
         job_delay: Duration::ZERO,
         has_phases: true,
+        has_sends: true,
         warm_up: Duration::from_secs(1),
         duration: Duration::from_secs(4),
         drain: Duration::from_secs(1),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_core::Timestamp;
+use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
 use serde::{Deserialize, Serialize};
 
@@ -55,10 +56,17 @@ impl SendRecorder {
         Self { warm_up, ..Self::default() }
     }
 
-    pub(super) fn sent(&mut self, at: Timestamp, peer: &Name) {
-        if at < self.warm_up {
-            return;
+    /// Reads what an agent reports. Where a job is sent again says how it failed, not what was
+    /// thought the best, so only first attempts count.
+    pub(super) fn note(&mut self, at: Timestamp, note: &Note) {
+        if let Note::Routed { attempt: 0, peer, .. } = note
+            && at >= self.warm_up
+        {
+            self.sent(peer);
         }
+    }
+
+    fn sent(&mut self, peer: &Name) {
         if self.last.as_ref() == Some(peer) {
             self.repeated += 1;
         } else {
@@ -89,9 +97,14 @@ mod tests {
 
     fn counts(peers: impl Iterator<Item = u32>) -> SendCounts {
         let mut recorder = SendRecorder::new(Timestamp::from_nanos(10));
-        recorder.sent(Timestamp::from_nanos(9), &"early".into());
+        let mut send = |at, attempt, peer: &str| {
+            let note = Note::Routed { request: 0, attempt, peer: peer.into(), incarnation: 1 };
+            recorder.note(Timestamp::from_nanos(at), &note);
+        };
+        send(9, 0, "early");
         for peer in peers {
-            recorder.sent(Timestamp::from_nanos(10), &format!("p{peer}").as_str().into());
+            send(10, 0, &format!("p{peer}"));
+            send(10, 1, "again");
         }
         recorder.counts()
     }

@@ -8,6 +8,8 @@
 
 use std::fmt::Write as _;
 
+use crate::judge::Verdict;
+
 const BOLD: &str = "\x1b[1m";
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
@@ -16,7 +18,8 @@ const PLAIN: &str = "\x1b[0m";
 /// How an answer begins, after the name of a policy if it begins with a blank.
 const ANSWERS: [&str; 4] = [" wins", " is ahead", "No clear winner", "Take "];
 /// Words at the end of a line that say how a policy was judged.
-const VERDICTS: [(&str, &str); 3] = [("pass", GREEN), ("missed", RED), ("violated", RED)];
+const VERDICTS: [(Verdict, &str); 3] =
+    [(Verdict::Pass, GREEN), (Verdict::Missed, RED), (Verdict::Violated, RED)];
 
 /// The text with escape sequences for a terminal.
 pub fn painted(text: &str) -> String {
@@ -34,13 +37,14 @@ pub fn painted(text: &str) -> String {
 
 fn painted_line(line: &str) -> String {
     let words = line.trim_start();
-    if words.starts_with("policy  ") || words.starts_with("error: ") {
+    if words.starts_with("policy  ") {
         return format!("{BOLD}{line}{PLAIN}");
     }
     if let Some(end) = answer_end(line) {
         return format!("{BOLD}{}{PLAIN}{}", &line[..end], &line[end..]);
     }
-    let verdict = VERDICTS.iter().find_map(|(word, colour)| {
+    let verdict = VERDICTS.iter().find_map(|(verdict, colour)| {
+        let word = verdict.word();
         Some((line.strip_suffix(word).filter(|rest| rest.ends_with("  "))?, word, colour))
     });
     match verdict {

@@ -173,6 +173,11 @@ pub struct OnOff {
 }
 
 impl OnOff {
+    /// The mean of the two factors over a long time.
+    pub fn mean_factor(&self) -> f64 {
+        self.off_factor + (self.on_factor - self.off_factor) * self.share_on()
+    }
+
     /// The share of the time in which it is on.
     pub fn share_on(&self) -> f64 {
         self.on.as_secs_f64() / (self.on.as_secs_f64() + self.off.as_secs_f64())

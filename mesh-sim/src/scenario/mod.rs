@@ -219,6 +219,11 @@ pub struct AgentSpec {
 }
 
 impl AgentSpec {
+    /// Whether the agent has the skill that jobs of this kind demand.
+    pub fn can_do(&self, kind: &JobKind) -> bool {
+        kind.skill.as_ref().is_none_or(|skill| self.skills.have(skill))
+    }
+
     /// The policy of the agent in a run of the policy `compared`.
     pub fn policy_in<'a>(&'a self, compared: &'a PolicySpec) -> &'a PolicySpec {
         self.policy.as_ref().unwrap_or(compared)

@@ -3,8 +3,8 @@
 //! A sweep is a list of runs. Of each run only its [`RunFigures`] are kept, and the latencies of
 //! all seeds are added up in one histogram per cell and policy ([`SweepTally`]). The results are
 //! the same bytes in whatever order runs end, so the number of threads and of parts ([`Shard`])
-//! makes no difference, nor does an interruption. After the last run the [`SweepFindings`] are made, once, and everything
-//! that is shown or written is a view of them.
+//! makes no difference, nor does an interruption. After the last run the [`SweepFindings`] are made,
+//! once, and everything that is shown or written is a view of them.
 //!
 //! [`RunFigures`]: crate::judge::RunFigures
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use mesh_core::text::similar;
+use mesh_core::text::closest;
 
 use super::args::Args;
 
@@ -18,7 +18,7 @@ pub(super) fn command(args: impl IntoIterator<Item = OsString>) -> Option<String
     }
     let command = Args::command();
     let names: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
-    let near = similar(&word, names).into_iter().next().filter(|near| *near != word)?;
+    let near = closest(&word, names).filter(|near| *near != word)?;
     Some(format!("there is no command or file `{word}`; did you mean `mesh-sim {near}`?"))
 }
 

@@ -98,8 +98,8 @@ impl RunsBar {
         if let Some(left) = self.left().filter(|left| *left > LONG)
             && let Some(hint) = self.hint.take()
         {
-            let faster = if hint.is_empty() { hint } else { format!("; faster: {hint}") };
-            self.say(&format!(" this will take about {}{faster}", HumanDuration(left)));
+            let left = HumanDuration(left);
+            self.say(&format!(" this will take about {left}; faster: {hint}"));
         }
         if self.bar.is_hidden() && elapsed >= self.next_line {
             self.next_line = elapsed * 2;

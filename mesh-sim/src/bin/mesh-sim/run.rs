@@ -140,7 +140,10 @@ fn determinism(args: &RunArgs, runs: usize, again: usize, difference: Option<Str
     }
     if again < runs {
         let all = counted(runs, "run");
-        say(&format!("interrupted: {again} of {all} were repeated, and were the same"));
+        say(&match again {
+            0 => format!("interrupted: none of {all} was repeated"),
+            _ => format!("interrupted: {again} of {all} were repeated, and were the same"),
+        });
         return SimExit::Interrupted;
     }
     if !args.json {

@@ -32,9 +32,8 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
     let engine = args.engine.map_or(loaded.scenario.engine, EngineKind::from);
-    let seeds = args.seeds.map(|seeds| seeds.0);
-    let seeds = match seeds {
-        Some(named) => named,
+    let seeds = match args.seeds {
+        Some(named) => named.0,
         None if loaded.names_seeds() => Vec::new(),
         None => usual_seeds(&loaded, engine),
     };
@@ -56,6 +55,13 @@ pub(super) fn sweep(args: SweepArgs) -> anyhow::Result<SimExit> {
         return Ok(usage(&nothing_to_resume(&sweep, args.shard, &args.output)));
     };
     let mut tally = SweepTally::new(&sweep);
+    let unfinished = folder.path().join(shard.unfinished_name());
+    if !args.resume && unfinished.exists() {
+        let path = unfinished.display();
+        return Ok(usage(&format!(
+            "{path} has runs of an unfinished sweep: go on with --resume, or remove it"
+        )));
+    }
     if args.resume {
         match sweep::read_unfinished(folder.path(), &sweep, shard) {
             Ok(resumed) => tally = resumed,
@@ -148,6 +154,10 @@ impl SweepCourse<'_> {
         };
         let ran = self.sweep.execute(self.shard, jobs, tally, progress, ended);
         bar.finish();
+        if ran.is_err() && tally.ended() > 0 {
+            let path = self.write(tally)?;
+            say(&format!("the runs that have ended are in {path}"));
+        }
         Ok(ran?)
     }
 

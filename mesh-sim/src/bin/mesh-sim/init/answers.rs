@@ -17,6 +17,8 @@ const MOST_AT_ONCE: u32 = 1_000;
 const MOST_SITES: u32 = 20;
 const GREATEST_RATE: f64 = 10_000.0;
 const LONGEST_TASK: Duration = Duration::from_secs(3_600);
+/// The longest p99 and deadline.
+const LATEST: Duration = Duration::from_secs(8 * 3_600);
 const SHORTEST_TASK: Duration = Duration::from_millis(1);
 
 /// What somebody knows who runs a fleet.
@@ -61,7 +63,7 @@ impl FleetAnswers {
         let waiting = ask.answer("waiting", &args.waiting, question, "99", percent)?;
         let question = "How many tasks come per second, all agents together (auto: 60 % busy)?";
         let rate = ask.answer("rate", &args.rate, question, "auto", rate)?;
-        let usual = format_duration(p99 * 3);
+        let usual = format_duration((p99 * 3).min(LATEST));
         let question = "When does a client give up?";
         let deadline =
             ask.answer("deadline", &args.deadline, question, &usual, |text| later(text, p50))?;
@@ -181,7 +183,7 @@ fn later(text: &str, median: Duration) -> Result<Duration, String> {
         let median = format_duration(median);
         return Err(format!("expected more than {median}, the median time of a task"));
     }
-    between(value, SHORTEST_TASK, 8 * LONGEST_TASK)
+    between(value, SHORTEST_TASK, LATEST)
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 mod answers;
 mod template;
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::format::shell_word;
+use mesh_sim::publish::write_file;
 use mesh_sim::scenario::ScenarioFile;
 
 use self::answers::{FleetAnswers, Questions};
@@ -71,14 +72,13 @@ fn exists(file: &Path) -> SimExit {
 
 /// Writes the file, and never over another one unless that is wanted.
 fn write(file: &Path, over: bool, text: &str) -> io::Result<()> {
+    if over {
+        return write_file(file, text);
+    }
     if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
     }
-    let mut file = match over {
-        true => File::create(file)?,
-        false => OpenOptions::new().write(true).create_new(true).open(file)?,
-    };
-    file.write_all(text.as_bytes())
+    OpenOptions::new().write(true).create_new(true).open(file)?.write_all(text.as_bytes())
 }
 
 /// What was written, and what to do next.
