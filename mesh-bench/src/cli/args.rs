@@ -11,6 +11,7 @@ use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address};
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_sim::sweep::Seeds;
+use mesh_sim::units::at_least_one;
 
 use crate::throughput::names;
 
@@ -194,7 +195,7 @@ pub(super) struct LiveArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Of the numbered folders with results, keep only the N newest [default: all].
-    #[arg(long, value_name = "N", conflicts_with = "out")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "out")]
     pub(super) keep: Option<NonZero<usize>>,
 }
 

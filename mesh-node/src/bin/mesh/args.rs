@@ -383,7 +383,7 @@ pub(crate) struct CallArgs {
     #[arg(value_name = "AGENT", help_heading = None::<&str>)]
     pub(crate) agent: String,
     /// The method: info, work, delegate, or one that only this agent has
-    #[arg(value_name = "METHOD", help_heading = None::<&str>)]
+    #[arg(value_name = "METHOD", default_value = "info", help_heading = None::<&str>)]
     pub(crate) method: String,
     /// The params, a JSON object or array; of work and delegate, the text of the job will do
     /// [default: {}]

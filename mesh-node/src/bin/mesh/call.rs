@@ -73,9 +73,17 @@ fn readable(result: &Value, took: Duration) -> String {
     lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
 }
 
-/// A value as text: a string without quotation marks, all others as JSON.
+/// A value as text: a string without quotation marks, a number with at most two decimals, all others
+/// as JSON.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            let rounded = (number.as_f64().unwrap_or_default() * 100.0).round() / 100.0;
+            rounded.to_string()
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -107,7 +115,7 @@ mod tests {
     #[test]
     fn a_result_is_a_line_for_each_field() {
         let took = Duration::from_millis(5);
-        let text = readable(&json!({ "agent": "a", "cpu": 1.5, "list": [1, "x"] }), took);
+        let text = readable(&json!({ "agent": "a", "cpu": 1.4999999, "list": [1, "x"] }), took);
         let expected =
             "agent       a\ncpu         1.5\nlist        [1,\"x\"]\nround trip  5.0 ms\n";
         assert_eq!(text, expected);

@@ -266,6 +266,7 @@ pub(super) fn distribution(distribution: &Distribution) -> String {
         Distribution::Constant { .. } => format!("always {mean}"),
         Distribution::Exponential { .. } => format!("exponential, mean {mean}"),
         Distribution::Lognormal { median, sigma } => {
+            let sigma = (sigma * 1e3).round() / 1e3;
             format!("lognormal, median {}, sigma {sigma}, mean {mean}", time(*median))
         }
         Distribution::Pareto { min, shape, max } => {
