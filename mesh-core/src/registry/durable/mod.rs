@@ -353,4 +353,6 @@ impl DurableRegistry {
 }
 
 #[cfg(test)]
+mod losses;
+#[cfg(test)]
 mod tests;
