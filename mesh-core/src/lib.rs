@@ -146,6 +146,7 @@ pub mod registry;
 pub mod resilience;
 pub mod roster;
 pub mod routing;
+pub mod scaling;
 pub mod seed;
 pub mod sessions;
 pub mod skills;
