@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex as PlainMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD as BASE64, Engine as _};
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use hyper::HeaderMap;
@@ -22,7 +23,6 @@ use mesh_core::registry::{ChangeOutcome, Keeping, LeaseRecord, StoreChange};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::base64::{decoded, encoded};
 use super::etcd_answers::{Pair, Ranged, Revision, WatchNews, Watched};
 use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews};
 use crate::http::{Bytes, Client, ClientLimits, Method, StatusCode, StreamedAnswer};
@@ -173,12 +173,12 @@ impl EtcdStore {
 
     /// The name of a record, whose lease is remembered, and the text of the record.
     fn read(&self, pair: &Pair) -> Option<(Name, Vec<u8>)> {
-        let key = String::from_utf8(decoded(&pair.key)?).ok()?;
+        let key = String::from_utf8(BASE64.decode(&pair.key).ok()?).ok()?;
         let name: Name = key.strip_prefix(&self.prefix)?.into();
         if pair.lease.0 != 0 {
             self.leases().insert(name.clone(), pair.lease);
         }
-        Some((name, decoded(&pair.value)?))
+        Some((name, BASE64.decode(&pair.value).ok()?))
     }
 
     /// The keys of all records, as a range.
@@ -188,7 +188,7 @@ impl EtcdStore {
         if let Some(last) = end.last_mut() {
             *last += 1;
         }
-        (encoded(self.prefix.as_bytes()), encoded(&end))
+        (BASE64.encode(self.prefix.as_bytes()), BASE64.encode(&end))
     }
 
     async fn listed(&self) -> Result<StoreContents, StoreError> {
@@ -221,11 +221,11 @@ impl EtcdStore {
     }
 
     async fn changed(&self, change: &StoreChange) -> Result<ChangeOutcome, EtcdProblem> {
-        let key = encoded(format!("{}{}", self.prefix, change.name).as_bytes());
+        let key = BASE64.encode(format!("{}{}", self.prefix, change.name).as_bytes());
         let wanted = change.record.as_ref().map(LeaseRecord::encode);
         let condition = match &change.expected {
             Some(expected) => {
-                let value = encoded(expected.encode().as_bytes());
+                let value = BASE64.encode(expected.encode().as_bytes());
                 json!({ "key": key, "target": "VALUE", "result": "EQUAL", "value": value })
             }
             None => json!({ "key": key, "target": "VERSION", "result": "EQUAL", "version": 0 }),
@@ -233,7 +233,7 @@ impl EtcdStore {
         let operation = match &wanted {
             Some(text) => {
                 let lease = self.lease(&change.name).await?.0.to_string();
-                let value = encoded(text.as_bytes());
+                let value = BASE64.encode(text.as_bytes());
                 json!({ "request_put": { "key": key, "value": value, "lease": lease } })
             }
             None => json!({ "request_delete_range": { "key": key } }),
@@ -255,7 +255,8 @@ impl EtcdStore {
             let is_made = wanted.is_none();
             return Ok(if is_made { ChangeOutcome::Stored(0) } else { ChangeOutcome::Outdated(0) });
         };
-        let is_made = wanted.is_some_and(|text| decoded(&found.value) == Some(text.into_bytes()));
+        let is_made =
+            wanted.is_some_and(|text| BASE64.decode(&found.value) == Ok(text.into_bytes()));
         let changed_at = found.mod_revision.0;
         Ok(if is_made {
             ChangeOutcome::Stored(changed_at)

@@ -6,8 +6,6 @@
 //! documentation says otherwise ([`Store::guarantees`]).
 
 #[cfg(feature = "store-etcd")]
-mod base64;
-#[cfg(feature = "store-etcd")]
 mod etcd;
 #[cfg(feature = "store-etcd")]
 mod etcd_answers;
