@@ -21,8 +21,8 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let place = place(args).map_err(WrongUsage)?;
     let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
-    tracing::info!(%address, ttl = ?config.leases.ttl, "the registry listens");
     let epoch = identity::incarnation();
+    let ttl = config.leases.ttl;
     let (config, log) = (config.clone(), Log::default());
     // Every agent keeps its connection between heartbeats, so each lease may hold one.
     let connections = config.max_leases.max(ServerLimits::default().connections);
@@ -33,6 +33,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
             RegistryNode::with_store(clock, config, epoch, log, opened)
         }
     };
+    tracing::info!(%address, ?ttl, "the registry listens");
     node.run::<TokioNet>(listener, open_files::server_limits(connections), stop.requested()).await;
     tracing::info!("stopped");
     Ok(())

@@ -6,6 +6,7 @@
 //! of it runs on the threads of the runtime.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -141,7 +142,7 @@ fn opened(open: &mut OpenDatabase) -> Result<Database, StoreError> {
             unusable("another version of this program has written its file")
         }
         DatabaseError::Storage(StorageError::Io(error))
-            if error.kind() != std::io::ErrorKind::InvalidData =>
+            if ![ErrorKind::InvalidData, ErrorKind::UnexpectedEof].contains(&error.kind()) =>
         {
             StoreError::Unavailable(error.to_string())
         }
