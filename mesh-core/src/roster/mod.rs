@@ -2,6 +2,7 @@
 
 mod cursor;
 mod lease;
+mod union;
 
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -456,7 +456,7 @@ impl EventSimulation<'_> {
                     self.drop_subjobs(now, id, job);
                 }
             }
-            Effect::Registry { call, request } => {
+            Effect::Registry { call, request, .. } => {
                 self.charge(now, id, self.run.scenario.costs.heartbeat);
                 let request = Payload::RegistryRequest(request);
                 self.call(now, id.host(), HostId::REGISTRY, ReplyTo::Registry(call), request);

@@ -119,7 +119,7 @@ pub(super) fn add_agent(
                 clock,
                 host: host.clone(),
                 observer: journal.clone(),
-                registry: address(HostId::REGISTRY),
+                registries: vec![address(HostId::REGISTRY)],
                 server: server_limits(),
                 client,
                 json: jsonrpc::Limits::default(),
