@@ -100,6 +100,9 @@ impl<O: Observer> RegistryDriver<O> {
             Err(DeregisterError::OtherIncarnation { .. }) => {
                 (StatusCode::CONFLICT, "stale_incarnation")
             }
+            Err(DeregisterError::StoreUnavailable) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable")
+            }
         };
         let error = ended.err().map_or_else(String::new, |error| error.to_string());
         json(status, &RefusedBody::new(error, reason))
@@ -139,7 +142,9 @@ fn refused(error: &RegisterError) -> Response {
             (body.current, body.holder) = (Some(*current), holder.clone());
             StatusCode::CONFLICT
         }
-        RegisterError::RegistryFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        RegisterError::RegistryFull { .. } | RegisterError::StoreUnavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => {
             StatusCode::BAD_REQUEST
         }
@@ -153,6 +158,7 @@ pub(super) const fn reason(error: &RegisterError) -> &'static str {
         RegisterError::UnknownLease => "unknown_lease",
         RegisterError::StaleIncarnation { .. } => "stale_incarnation",
         RegisterError::RegistryFull { .. } => "registry_full",
+        RegisterError::StoreUnavailable => "store_unavailable",
         RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => "invalid",
     }
 }

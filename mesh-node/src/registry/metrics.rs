@@ -22,6 +22,7 @@ pub(super) struct RegistryMetrics(Mutex<RegistryCounters>);
 #[derive(Debug, Default)]
 struct RegistryCounters {
     granted: u64,
+    restored: u64,
     renewed: u64,
     refused: BTreeMap<&'static str, u64>,
     ended: BTreeMap<&'static str, u64>,
@@ -64,7 +65,8 @@ impl RegistryCounters {
             LeaseNoteKind::Refused(error) => {
                 return *self.refused.entry(reason(error)).or_default() += 1;
             }
-            LeaseNoteKind::Moved { .. } => return,
+            LeaseNoteKind::Restored => return self.restored += 1,
+            LeaseNoteKind::Moved { .. } | LeaseNoteKind::Drained(_) => return,
             LeaseNoteKind::Replaced => "replaced",
             LeaseNoteKind::Deregistered => "deregistered",
             LeaseNoteKind::Expired { .. } => "expired",
@@ -78,6 +80,11 @@ impl RegistryCounters {
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);
         page.gauge("mesh_registry_waiting", "Long polls that wait for a change.", waiting);
         page.counter("mesh_registry_granted_total", "Leases that began.", self.granted);
+        page.counter(
+            "mesh_registry_restored_total",
+            "Leases taken over from the store.",
+            self.restored,
+        );
         page.counter("mesh_registry_renewed_total", "Heartbeats that were granted.", self.renewed);
         let ended = by_label("kind", &self.ended);
         page.counters("mesh_registry_ended_total", "Leases that ended, by how.", ended);

@@ -268,7 +268,11 @@ impl CoverageObserver {
                 self.lease_ended(note);
             }
             LeaseNoteKind::Deregistered => self.lease_ended(note),
-            LeaseNoteKind::Granted | LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
+            LeaseNoteKind::Granted
+            | LeaseNoteKind::Restored
+            | LeaseNoteKind::Refused(_)
+            | LeaseNoteKind::Moved { .. }
+            | LeaseNoteKind::Drained(_) => {}
         }
     }
 

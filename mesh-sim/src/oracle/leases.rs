@@ -102,7 +102,10 @@ impl LeaseOracle {
             LeaseNoteKind::Deregistered | LeaseNoteKind::Replaced => {
                 self.end(note, incarnation, now);
             }
-            LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
+            LeaseNoteKind::Refused(_)
+            | LeaseNoteKind::Moved { .. }
+            | LeaseNoteKind::Restored
+            | LeaseNoteKind::Drained(_) => {}
         }
     }
 
