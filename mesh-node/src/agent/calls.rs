@@ -14,7 +14,7 @@ use mesh_core::protocol::{Reply, Request};
 use mesh_core::text::without_mark;
 use serde::Serialize;
 
-use super::driver::{AgentDriver, RegistryEndpoint};
+use super::driver::{AgentDriver, CalledRegistry};
 use crate::http::{self, Answer, Method, StatusCode};
 use crate::rpc::{ExchangeError, RpcAnswer, ServiceAddress, exchange};
 use crate::wire::{
@@ -59,7 +59,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
 
     async fn post(
         &self,
-        registry: &RegistryEndpoint,
+        registry: &CalledRegistry,
         path: &str,
         body: &impl Serialize,
     ) -> Option<Answer> {
@@ -67,7 +67,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         self.ask(registry, Method::POST, path, body.into()).await
     }
 
-    async fn list(&self, registry: &RegistryEndpoint) -> Option<RegistryReply> {
+    async fn list(&self, registry: &CalledRegistry) -> Option<RegistryReply> {
         let answer = self.ask(registry, Method::GET, "/services", Bytes::new()).await?;
         if answer.status != StatusCode::OK {
             self.warn_not_a_registry(registry, answer.status, &"there is no list of services");
@@ -84,7 +84,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// Sends a registry one HTTP request. Logs when it stops answering and when it answers again.
     async fn ask(
         &self,
-        registry: &RegistryEndpoint,
+        registry: &CalledRegistry,
         method: Method,
         path: &str,
         body: Bytes,
@@ -110,7 +110,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     }
 
     /// Reads the answer to a registration or a heartbeat.
-    fn registered(&self, registry: &RegistryEndpoint, answer: &Answer) -> Option<RegistryReply> {
+    fn registered(&self, registry: &CalledRegistry, answer: &Answer) -> Option<RegistryReply> {
         if answer.status.is_success() {
             // A registry without a TTL (the Python demo's) has granted a lease all the same.
             let body: RegisteredBody =
@@ -139,7 +139,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// before it answers in its place. Such a server never lists this agent.
     fn warn_not_a_registry(
         &self,
-        registry: &RegistryEndpoint,
+        registry: &CalledRegistry,
         status: StatusCode,
         error: &dyn fmt::Display,
     ) {

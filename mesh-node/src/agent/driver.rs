@@ -38,7 +38,7 @@ pub(super) type RequestResult = Result<Reply, Failure>;
 pub(super) struct AgentDriver<N, H, O> {
     pub(super) name: Name,
     /// In the order in which the state machine counts them.
-    pub(super) registries: Vec<RegistryEndpoint>,
+    pub(super) registries: Vec<CalledRegistry>,
     pub(super) clock: Clock,
     pub(super) client: Client<N>,
     pub(super) json: jsonrpc::Limits,
@@ -58,7 +58,7 @@ pub(super) struct AgentDriver<N, H, O> {
 }
 
 /// A registry, and what was logged of it.
-pub(super) struct RegistryEndpoint {
+pub(super) struct CalledRegistry {
     /// Its address, `host:port`.
     pub(super) address: Arc<str>,
     /// It did not answer the latest request. Kept so that each change is logged once.
@@ -67,7 +67,7 @@ pub(super) struct RegistryEndpoint {
     pub(super) is_wrong: AtomicBool,
 }
 
-impl From<Arc<str>> for RegistryEndpoint {
+impl From<Arc<str>> for CalledRegistry {
     fn from(address: Arc<str>) -> Self {
         Self { address, is_silent: AtomicBool::new(false), is_wrong: AtomicBool::new(false) }
     }
@@ -115,7 +115,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         };
         Arc::new(Self {
             name,
-            registries: registries.into_iter().map(RegistryEndpoint::from).collect(),
+            registries: registries.into_iter().map(CalledRegistry::from).collect(),
             clock,
             client: Client::new(net, client),
             json,

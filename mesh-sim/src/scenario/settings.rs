@@ -29,7 +29,7 @@ impl Scenario {
             delegation: self.delegation,
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
             policy: Arc::clone(&agent.policy_in(policy).factory),
-            ..AgentConfig::default()
+            registries: self.registries.count,
         }
     }
 
