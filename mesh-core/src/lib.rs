@@ -64,7 +64,7 @@
 //!                     let output = to_raw_value(&task.text.to_uppercase()).expect("a string");
 //!                     self.agents[of].handle_job_result(now, job, Ok(output.into()));
 //!                 }
-//!                 Effect::Registry { call, request } => {
+//!                 Effect::Registry { call, request, .. } => {
 //!                     let reply = self.ask_registry(request);
 //!                     self.agents[of].handle_registry_reply(now, call, reply);
 //!                 }

@@ -3,6 +3,7 @@
 mod cursor;
 mod lease;
 mod tree;
+mod union;
 
 use std::cmp::Ordering;
 use std::sync::Arc;

@@ -305,7 +305,7 @@ impl CoverageObserver {
     }
 
     fn restarted(&mut self, at: Timestamp, host: HostId) {
-        if host == HostId::REGISTRY {
+        if host.is_registry() {
             let mut agents = self.faults.hosts().agents();
             if agents.any(|agent| !self.faults.is_down(agent.host(), at)) {
                 self.coverage.add(REGISTRY_RESTARTED);

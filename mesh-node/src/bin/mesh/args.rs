@@ -17,7 +17,7 @@ use mesh_node::host::SampleScope;
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::HttpUrl;
 
-use super::addresses::{advertised, host_port, listen};
+use super::addresses::{RegistryAddresses, advertised, host_port, listen};
 use super::policy::PolicyArgs;
 use super::settings::Settings;
 
@@ -176,22 +176,9 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised, help_heading = FURTHER)]
     pub(crate) advertise: Option<String>,
     #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
+    pub(crate) registries: RegistryAddresses,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RegistryAddress {
-    /// Where the registry listens; a port alone is one of this machine
-    #[arg(
-        long = "registry",
-        env = "MESH_REGISTRY",
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:8500",
-        value_parser = host_port
-    )]
-    pub(crate) address: String,
 }
 
 /// The options that all agents of a process share.
@@ -343,7 +330,7 @@ Exit codes:
 #[command(after_help = ORCHESTRATE, next_help_heading = USUAL)]
 pub(crate) struct OrchestrateArgs {
     #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
+    pub(crate) registries: RegistryAddresses,
     /// Ask this agent [default: any live one; with --repeat or --rate, each in turn]
     #[arg(long, env = "MESH_AGENT", value_name = "NAME", value_parser = name)]
     pub(crate) agent: Option<String>,
@@ -414,7 +401,7 @@ pub(crate) struct CallArgs {
     #[arg(value_name = "PARAMS", help_heading = None::<&str>)]
     pub(crate) params: Option<String>,
     #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
+    pub(crate) registries: RegistryAddresses,
     /// How long to wait for the answer; the agent is told, too, if the method is work or delegate
     #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
     pub(crate) timeout: Duration,
@@ -432,6 +419,10 @@ pub(crate) struct UpArgs {
     /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,
+    /// A further registry that lists the agents, too, and whose agents are their peers; may be given
+    /// several times
+    #[arg(long, env = "MESH_JOIN", value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_port)]
+    pub(crate) join: Vec<String>,
     /// The text of the first job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
     pub(crate) text: String,

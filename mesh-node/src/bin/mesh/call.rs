@@ -19,7 +19,7 @@ const OF_JOBS: [&str; 2] = ["work", "delegate"];
 
 pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let params = params(args).map_err(WrongUsage)?;
-    let mesh = MeshClient::new(clock, &args.registry.address);
+    let mesh = MeshClient::new(clock, args.registries.all().map_err(WrongUsage)?);
     let agent = agent(&mesh, &args.agent).await?;
     let sent = clock.now();
     let result = mesh.call(&agent, &args.method, &params, args.timeout).await;

@@ -1,9 +1,9 @@
 //! `mesh up`: a whole mesh in one process.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use std::{io, iter};
 
 use mesh_node::http::ServerLimits;
 use mesh_node::process::console::{print, say};
@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::addresses::registries;
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
@@ -43,15 +44,18 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     });
     print(&format!("registry      http://{address}/services\n"));
 
-    let mesh = MeshClient::new(clock, &address);
+    let all = iter::once(address.clone()).chain(args.join.iter().cloned());
+    let registries = registries(all).map_err(WrongUsage)?;
+    // The registry of this process alone: it says when the agents of this process are listed.
+    let mesh = MeshClient::new(clock, vec![address.clone()]);
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
-        local.start(&args.settings, &address).await?;
+        local.start(&args.settings, &registries).await?;
     }
     mesh.await_agents(others, REGISTRATION).await?;
     // The last agent starts when all others are listed, so it finds them in its first list of
     // peers.
-    let last = local.start(&args.settings, &address).await?;
+    let last = local.start(&args.settings, &registries).await?;
     mesh.await_agents(others + 1, REGISTRATION).await?;
 
     // After this time, each agent has sampled its CPU and memory once.
@@ -92,7 +96,7 @@ impl LocalAgents {
     async fn start(
         &mut self,
         settings: &AgentSettings,
-        registry: &str,
+        registries: &[String],
     ) -> anyhow::Result<ListedAgent> {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
@@ -102,8 +106,8 @@ impl LocalAgents {
         self.names.insert(name.clone());
         print(&format!("{name:<13} http://{url}/rpc\n"));
         let agent = ListedAgent { name: name.clone(), url: url.clone() };
-        let registry = registry.to_owned();
-        let new = agent::NewAgent { name, local: url.clone(), url, registry, seed };
+        let registries = registries.to_owned();
+        let new = agent::NewAgent { name, local: url.clone(), url, registries, seed };
         let node = agent::node(self.clock, settings, new).await?;
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {

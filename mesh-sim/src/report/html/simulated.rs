@@ -234,8 +234,12 @@ fn network(scenario: &Scenario) -> Vec<(&'static str, String)> {
 fn registry(scenario: &Scenario) -> String {
     let refresh =
         scenario.agents.first().map_or(scenario.membership.refresh, |first| first.refresh);
+    let count = match scenario.registries.count.get() {
+        1 => String::new(),
+        count => format!("{count} of them; "),
+    };
     format!(
-        "leases of {}, renewed every {}; lists of peers fetched every {}",
+        "{count}leases of {}, renewed every {}; lists of peers fetched every {}",
         format_duration(scenario.leases.ttl),
         format_duration(scenario.membership.heartbeat),
         format_duration(refresh)

@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 
 use self::mesh::AgentCallError;
 pub(super) use self::mesh::{ListedAgent, MeshClient};
+use super::WrongUsage;
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
 use super::remote_text::{harmless, json_text};
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let mesh = MeshClient::new(clock, &args.registry.address);
+    let mesh = MeshClient::new(clock, args.registries.all().map_err(WrongUsage)?);
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }
@@ -46,7 +47,7 @@ fn entry_agents(
     args: &OrchestrateArgs,
 ) -> anyhow::Result<Vec<ListedAgent>> {
     if agents.is_empty() {
-        bail!("the registry at {} lists no agents", args.registry.address);
+        bail!("{} no agents", mesh.registries_list());
     }
     let Some(name) = &args.agent else { return Ok(agents.to_vec()) };
     Ok(vec![mesh.find(agents, name)?.clone()])
