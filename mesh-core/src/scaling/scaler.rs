@@ -88,7 +88,7 @@ impl Scaler {
             members.iter().filter(|member| member.is_fresh(self.config.report_age)).collect();
         let ratios = self.ratios(&fresh);
         let has_refused = self.note_refusals(members);
-        if let Some(action) = self.into_bounds(census, members) {
+        if let Some(action) = self.bounds_action(census, members) {
             self.forget();
             return self.decision(ratios, census, action);
         }
@@ -144,7 +144,7 @@ impl Scaler {
     }
 
     /// What brings the set between its minimum and its maximum, if it is not there.
-    fn into_bounds(&self, census: Census, members: &[SetMember]) -> Option<ScalingAction> {
+    fn bounds_action(&self, census: Census, members: &[SetMember]) -> Option<ScalingAction> {
         let ScalingConfig { min, max, .. } = self.config;
         let capacity = census.capacity();
         if capacity < min {
