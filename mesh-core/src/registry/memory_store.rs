@@ -20,8 +20,8 @@ pub type RecordChange = (Name, Option<LeaseRecord>);
 ///
 /// let mut store = MemoryStore::default();
 /// let gone = StoreChange { id: ChangeId(1), name: "a".into(), expected: None, record: None };
-/// assert_eq!(store.change(Timestamp::ZERO, &gone), ChangeOutcome::Stored(1));
-/// assert_eq!(store.list(), (Vec::new(), 1));
+/// assert_eq!(store.change(Timestamp::ZERO, &gone), ChangeOutcome::Stored(0), "it is made already");
+/// assert_eq!(store.list(), (Vec::new(), 0));
 /// ```
 #[derive(Clone, Debug)]
 pub struct MemoryStore {
@@ -59,12 +59,11 @@ impl MemoryStore {
     pub fn change(&mut self, now: Timestamp, change: &StoreChange) -> ChangeOutcome {
         self.handle_timeout(now);
         let record = self.records.get(&change.name).map(|kept| &kept.record);
+        if record == change.record.as_ref() {
+            return ChangeOutcome::Stored(self.revision);
+        }
         if record != change.expected.as_ref() {
-            let is_made = record == change.record.as_ref();
-            return match is_made {
-                true => ChangeOutcome::Stored(self.revision),
-                false => ChangeOutcome::Outdated(self.revision),
-            };
+            return ChangeOutcome::Outdated(self.revision);
         }
         self.set(now, change.name.clone(), change.record.clone());
         ChangeOutcome::Stored(self.revision)
@@ -100,6 +99,24 @@ impl MemoryStore {
         let over = self.records.iter().filter(|(_, kept)| kept.until <= now);
         let over: Vec<Name> = over.map(|(name, _)| name.clone()).collect();
         over.into_iter().for_each(|name| self.set(now, name, None));
+    }
+
+    /// The record of a name.
+    pub fn get(&self, name: &str) -> Option<&LeaseRecord> {
+        self.records.get(name).map(|kept| &kept.record)
+    }
+
+    /// Takes changes back, the last one first: for each its name, and the record before it.
+    pub(super) fn go_back(&mut self, now: Timestamp, undone: Vec<RecordChange>) {
+        self.revision = self.revision.saturating_sub(undone.len() as u64);
+        self.history.clear();
+        let until = self.until(now);
+        for (name, before) in undone {
+            match before {
+                Some(record) => drop(self.records.insert(name, KeptRecord { record, until })),
+                None => drop(self.records.remove(&name)),
+            }
+        }
     }
 
     fn until(&self, now: Timestamp) -> Timestamp {

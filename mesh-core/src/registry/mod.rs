@@ -67,6 +67,7 @@
 mod checks;
 mod config;
 mod durable;
+mod faulty_store;
 mod hearing;
 mod heartbeat;
 mod lease;
@@ -90,6 +91,7 @@ pub use config::{LeaseConfig, RegistryConfig};
 pub use durable::{
     CallerId, ChangeOutcome, DurableRegistry, RegistryAnswer, StoreEffect, StoreReply,
 };
+pub use faulty_store::{FaultyStore, StoreFaults};
 pub use hearing::longest_pause;
 pub use heartbeat::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL, heartbeat_period};
 pub use lease::{

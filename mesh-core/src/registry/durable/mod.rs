@@ -46,7 +46,7 @@ mod pending;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use self::effect::{CallerId, ChangeOutcome, RegistryAnswer, StoreEffect, StoreReply};
-use self::pending::{Asked, Pending};
+use self::pending::{CallerWish, PendingChange};
 use super::lease::{
     Deafness, DeregisterError, DrainError, Lease, LeaseNote, LeaseNoteKind, RegisterError,
     Registered, Registration,
@@ -77,7 +77,7 @@ pub struct DurableRegistry {
     /// Names whose records may have to change, without anybody waiting for it.
     dirty: BTreeSet<Name>,
     /// The changes under way, one per name.
-    pending: BTreeMap<Name, Pending>,
+    pending: BTreeMap<Name, PendingChange>,
     /// The names of those that the store was asked for.
     writing: BTreeMap<ChangeId, Name>,
     /// Those that wait for a revision of the store.
@@ -129,10 +129,10 @@ impl DurableRegistry {
             Ok(Some(decision)) => RegistryAnswer::Now(Ok(self.accept(now, decision, registration))),
             Ok(None) => {
                 let caller = self.next_caller();
-                let (name, asked) = (registration.name.clone(), Asked::Register(registration));
+                let (name, asked) = (registration.name.clone(), CallerWish::Register(registration));
                 match self.ask(now, name, caller, asked) {
                     Ok(()) => RegistryAnswer::Later(caller),
-                    Err(Asked::Register(registration)) => {
+                    Err(CallerWish::Register(registration)) => {
                         let error = RegisterError::StoreUnavailable;
                         self.registry.refuse(registration, &error);
                         RegistryAnswer::Now(Err(error))
@@ -167,7 +167,7 @@ impl DurableRegistry {
             Some(live) => live.name.clone(),
         };
         let caller = self.next_caller();
-        match self.ask(now, live.clone(), caller, Asked::Deregister(incarnation)) {
+        match self.ask(now, live.clone(), caller, CallerWish::Deregister(incarnation)) {
             Ok(()) => RegistryAnswer::Later(caller),
             Err(_) => {
                 self.end_unstored(now, live);
@@ -192,7 +192,7 @@ impl DurableRegistry {
             Some(live) => live.name.clone(),
         };
         let caller = self.next_caller();
-        match self.ask(now, live, caller, Asked::Drain(draining)) {
+        match self.ask(now, live, caller, CallerWish::Drain(draining)) {
             Ok(()) => RegistryAnswer::Later(caller),
             Err(_) => RegistryAnswer::Now(Err(DrainError::StoreUnavailable)),
         }
@@ -352,5 +352,7 @@ impl DurableRegistry {
     }
 }
 
+#[cfg(test)]
+mod losses;
 #[cfg(test)]
 mod tests;

@@ -21,13 +21,13 @@ const MAX_CALLERS: usize = 16;
 
 /// What a caller has asked for.
 #[derive(Clone, Debug)]
-pub(super) enum Asked {
+pub(super) enum CallerWish {
     Register(Registration),
     Deregister(Option<u64>),
     Drain(bool),
 }
 
-impl Asked {
+impl CallerWish {
     fn unavailable(&self) -> StoreReply {
         match self {
             Self::Register(_) => StoreReply::Registered(Err(RegisterError::StoreUnavailable)),
@@ -39,12 +39,12 @@ impl Asked {
 
 /// A change of a name's record that is under way.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingChange {
     /// The new record; `None`: the record goes.
     pub(super) record: Option<LeaseRecord>,
-    pub(super) stage: Stage,
+    pub(super) stage: ChangeStage,
     /// Those who wait, the first one first; what they want is decided when the change is done.
-    pub(super) callers: VecDeque<(CallerId, Asked)>,
+    pub(super) callers: VecDeque<(CallerId, CallerWish)>,
     /// The caller for whom the change is made, if it still waits; then it is the first.
     first: Option<CallerId>,
     /// The answer to that caller, if the change has come back from the store before the store has
@@ -55,7 +55,7 @@ pub(super) struct Pending {
 
 /// How far a change is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum ChangeStage {
     /// The store was asked.
     Writing,
     /// It waits until the changes up to this revision are taken over.
@@ -70,8 +70,8 @@ impl DurableRegistry {
         now: Timestamp,
         name: Name,
         caller: CallerId,
-        asked: Asked,
-    ) -> Result<(), Asked> {
+        asked: CallerWish,
+    ) -> Result<(), CallerWish> {
         if !self.is_up {
             return Err(asked);
         }
@@ -92,18 +92,18 @@ impl DurableRegistry {
     }
 
     /// Begins the change that the first of these callers needs. There is one.
-    fn begin(&mut self, now: Timestamp, name: Name, callers: VecDeque<(CallerId, Asked)>) {
+    fn begin(&mut self, now: Timestamp, name: Name, callers: VecDeque<(CallerId, CallerWish)>) {
         let Some((_, asked)) = callers.front() else { return };
         let last = self.mirror.get(&name);
         let live = self.registry.leases.get(&name);
         let record = match asked {
-            Asked::Register(registration) => LeaseRecord::granted(registration, last),
-            Asked::Deregister(_) => match (last, live) {
+            CallerWish::Register(registration) => LeaseRecord::granted(registration, last),
+            CallerWish::Deregister(_) => match (last, live) {
                 (Some(last), _) => last.end(),
                 (None, Some(live)) => LeaseRecord::of(live, None).end(),
                 (None, None) => return,
             },
-            Asked::Drain(draining) => {
+            CallerWish::Drain(draining) => {
                 let Some(live) = live else { return };
                 LeaseRecord { draining: *draining, ..LeaseRecord::of(live, last) }
             }
@@ -117,7 +117,7 @@ impl DurableRegistry {
         &mut self,
         name: Name,
         record: Option<LeaseRecord>,
-        callers: VecDeque<(CallerId, Asked)>,
+        callers: VecDeque<(CallerId, CallerWish)>,
         deadline: Timestamp,
     ) {
         self.changes += 1;
@@ -126,9 +126,9 @@ impl DurableRegistry {
         let change = StoreChange { id, name: name.clone(), expected, record: record.clone() };
         self.effects.push_back(StoreEffect::Persist(change));
         self.writing.insert(id, name.clone());
-        let stage = Stage::Writing;
+        let stage = ChangeStage::Writing;
         let first = callers.front().map(|(caller, _)| *caller);
-        let pending = Pending { record, stage, callers, first, reply: None, deadline };
+        let pending = PendingChange { record, stage, callers, first, reply: None, deadline };
         self.pending.insert(name, pending);
     }
 
@@ -189,7 +189,7 @@ impl DurableRegistry {
             ChangeOutcome::Stored(revision) | ChangeOutcome::Outdated(revision)
                 if revision > self.revision =>
             {
-                pending.stage = Stage::Behind(revision);
+                pending.stage = ChangeStage::Behind(revision);
                 self.behind.insert((revision, name));
             }
             // The store must have had the record: what the registry knows of it was wrong.
@@ -229,7 +229,7 @@ impl DurableRegistry {
         (pending.first, pending.reply) = (None, None);
         for (caller, asked) in std::mem::take(&mut pending.callers) {
             let reply = asked.unavailable();
-            if let Asked::Register(registration) = asked {
+            if let CallerWish::Register(registration) = asked {
                 self.registry.refuse(registration, &RegisterError::StoreUnavailable);
             }
             self.effects.push_back(StoreEffect::Reply { caller, reply });
@@ -273,9 +273,9 @@ impl DurableRegistry {
     }
 
     /// The answer to a question that needs no change any more.
-    fn answer(&mut self, now: Timestamp, name: &Name, asked: Asked) -> Option<StoreReply> {
+    fn answer(&mut self, now: Timestamp, name: &Name, asked: CallerWish) -> Option<StoreReply> {
         Some(match asked {
-            Asked::Register(registration) => match self.decide(now, &registration) {
+            CallerWish::Register(registration) => match self.decide(now, &registration) {
                 Ok(decision) => {
                     StoreReply::Registered(Ok(self.accept(now, decision?, registration)))
                 }
@@ -284,7 +284,7 @@ impl DurableRegistry {
                     StoreReply::Registered(Err(error))
                 }
             },
-            Asked::Deregister(incarnation) => match self.registry.leases.get(name) {
+            CallerWish::Deregister(incarnation) => match self.registry.leases.get(name) {
                 None => StoreReply::Deregistered(Err(DeregisterError::UnknownLease)),
                 Some(live) if incarnation.is_some() && incarnation != live.incarnation => {
                     let current = live.incarnation;
@@ -292,7 +292,7 @@ impl DurableRegistry {
                 }
                 Some(_) => return None,
             },
-            Asked::Drain(draining) => match self.registry.leases.get(name) {
+            CallerWish::Drain(draining) => match self.registry.leases.get(name) {
                 None => StoreReply::Drained(Err(DrainError::UnknownLease)),
                 Some(live) if live.draining == draining => StoreReply::Drained(Ok(())),
                 Some(_) => return None,
@@ -312,14 +312,14 @@ impl DurableRegistry {
         }
         let Some((_, asked)) = pending.callers.front().cloned() else { return false };
         let reply = match asked {
-            Asked::Register(registration) => {
+            CallerWish::Register(registration) => {
                 StoreReply::Registered(Ok(self.grant(now, registration)))
             }
-            Asked::Deregister(_) => {
+            CallerWish::Deregister(_) => {
                 self.registry.strike(record);
                 StoreReply::Deregistered(Ok(()))
             }
-            Asked::Drain(draining) => {
+            CallerWish::Drain(draining) => {
                 // The lease may have run out meanwhile.
                 let drained = self.registry.handle_drain(now, &record.name, draining);
                 StoreReply::Drained(drained)

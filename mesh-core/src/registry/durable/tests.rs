@@ -11,16 +11,16 @@ use crate::registry::{LeaseConfig, MemoryStore, StoreChange};
 
 const TTL: Duration = Duration::from_secs(30);
 
-fn at(secs: u64) -> Timestamp {
+pub(super) fn at(secs: u64) -> Timestamp {
     Timestamp::ZERO + Duration::from_secs(secs)
 }
 
-fn config() -> RegistryConfig {
+pub(super) fn config() -> RegistryConfig {
     let leases = LeaseConfig { ttl: TTL, ..LeaseConfig::default() };
     RegistryConfig { leases, ..RegistryConfig::default() }
 }
 
-fn registration(name: &str, url: &str, incarnation: u64) -> Registration {
+pub(super) fn registration(name: &str, url: &str, incarnation: u64) -> Registration {
     Registration {
         name: name.into(),
         url: url.into(),
@@ -31,7 +31,7 @@ fn registration(name: &str, url: &str, incarnation: u64) -> Registration {
     }
 }
 
-fn heartbeat(name: &str, url: &str, incarnation: u64) -> Registration {
+pub(super) fn heartbeat(name: &str, url: &str, incarnation: u64) -> Registration {
     Registration { renew: true, ..registration(name, url, incarnation) }
 }
 

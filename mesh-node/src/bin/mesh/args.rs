@@ -1,6 +1,7 @@
 //! The commands and options of `mesh`. Every option may also come from the environment (`MESH_` and
 //! its name) or from a TOML file; see [`super::config`].
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -134,8 +135,31 @@ pub(crate) struct RegistryArgs {
     /// Where to listen
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8500", value_parser = listen)]
     pub(crate) listen: String,
+    /// Keep the leases in this directory, so that they outlast the registry
+    #[arg(long, env = "MESH_DATA_DIR", value_name = "DIR", conflicts_with = "store")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Keep the leases in a Redis or etcd, which registries can share: redis://HOST or
+    /// etcd://HOST:PORT
+    #[arg(long, env = "MESH_STORE", hide_env_values = true, value_name = "URL")]
+    pub(crate) store: Option<StoreUrl>,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
+}
+
+/// The url of a store as it was given: it may have a password, so it is not shown.
+#[derive(Clone)]
+pub(crate) struct StoreUrl(pub(crate) String);
+
+impl From<String> for StoreUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("StoreUrl")
+    }
 }
 
 #[derive(Debug, Args)]
