@@ -24,8 +24,9 @@ fn a_fleet_is_written_checked_and_run() {
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(!checked.contains("warning"), "{checked}");
     let policies = ["--policy", "random", "--policy", "power_of_two", "--out", "run"];
+    // On a busy machine it says how long it will take.
     let (code, table, err) = dir.ran(&[&["new/fleet.toml"][..], &policies].concat());
-    assert_eq!((code, err.as_str()), (0, ""), "{table}");
+    assert_eq!(code, 0, "{table}{err}");
     assert!(table.starts_with("fleet: 6 agents, 2 requests/s"), "{table}");
 }
 

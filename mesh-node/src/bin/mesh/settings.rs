@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn what_one_needs_stands_first_and_everything_has_a_heading() {
         let usual = [
-            ("registry", vec!["listen"]),
+            ("registry", vec!["listen", "data-dir", "store"]),
             ("agent", vec!["name", "listen", "registry", "policy", "upstream"]),
             ("orchestrate", vec!["registry", "agent", "text", "json", "watch"]),
             ("call", vec!["registry", "timeout", "json"]),
