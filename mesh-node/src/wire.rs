@@ -102,14 +102,15 @@ pub struct RegisteredBody {
 pub struct RefusedBody {
     /// What is wrong, for people.
     pub error: String,
-    /// For programs: "unknown_lease", "stale_incarnation", "registry_full" or "invalid".
+    /// For programs: "unknown_lease", "stale_incarnation", "held", "address",
+    /// "registry_full" or "invalid".
     #[serde(default)]
     pub reason: String,
     /// With "stale_incarnation": the newest incarnation that the registry knows of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
-    /// With "stale_incarnation": the address of the process that holds the name, if its lease is
-    /// live.
+    /// With "stale_incarnation" and "held": the address of the process that holds the name, if its
+    /// lease is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Arc<str>>,
 }

@@ -52,6 +52,11 @@ pub enum RegistryReply {
         /// does not say.
         holder: Option<Arc<str>>,
     },
+    /// The registration is refused: the name is held by somebody else, whatever the incarnation.
+    Held {
+        /// The address of the live lease under this name.
+        holder: Arc<str>,
+    },
     /// The list of live leases.
     Listed(Listing),
     /// The lease has ended, as the agent asked.
@@ -275,6 +280,8 @@ impl Membership {
                 self.begin_new_life(self.incarnation, effects);
                 self.next_register = now;
             }
+            // Until that lease is over, no incarnation would do.
+            RegistryReply::Held { holder } => self.yield_to(now, holder, effects),
             // Another process has taken the name from this one.
             RegistryReply::StaleIncarnation { holder: Some(holder), .. }
                 if self.has_held && address(&holder) != address(&self.url) =>

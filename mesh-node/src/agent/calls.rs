@@ -118,6 +118,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             ("stale_incarnation", Some(current)) => {
                 Some(RegistryReply::StaleIncarnation { current, holder: body.holder })
             }
+            ("held", _) => body.holder.map(|holder| RegistryReply::Held { holder }),
             _ => None,
         }
     }

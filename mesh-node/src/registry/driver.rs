@@ -1,13 +1,14 @@
 //! The driver: the only code that touches the registry's state machine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::registry::{Registry, RegistryConfig};
 use tokio::sync::{Notify, watch};
 
+use super::guard::RegistrationGuard;
 use super::metrics::RegistryMetrics;
 use crate::{Clock, Observer};
 
@@ -20,6 +21,8 @@ pub(super) struct RegistryDriver<O> {
     pub(super) ttl: Duration,
     /// Names this life of the registry, and is its first index.
     pub(super) epoch: u64,
+    /// Who may register what; set before the registry serves.
+    pub(super) guard: OnceLock<RegistrationGuard>,
     registry: Mutex<Registry>,
     /// When [`RegistryDriver::expire`] wakes next, in nanoseconds. Only touched while the registry
     /// is locked.
@@ -45,6 +48,7 @@ impl<O: Observer> RegistryDriver<O> {
             observer: (RegistryMetrics::default(), observer),
             ttl: config.leases.ttl,
             epoch,
+            guard: OnceLock::new(),
             registry: Mutex::new(Registry::new(config)),
             wake_at: AtomicU64::new(0),
             earlier_timeout: Notify::new(),

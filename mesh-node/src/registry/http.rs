@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::driver::RegistryDriver;
+use super::guard::held;
 use super::long_poll::LongPoll;
 use crate::Observer;
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
@@ -38,8 +39,12 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
 
     async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
-            RegistryEndpoint::Register => body(&request).map(|body| self.register(body)),
-            RegistryEndpoint::Deregister => body(&request).map(|body| self.deregister(&body)),
+            RegistryEndpoint::Register => {
+                self.admitted(&request).await.map(|admitted| self.register(admitted))
+            }
+            RegistryEndpoint::Deregister => {
+                self.leaving(&request).map(|(body, caller)| self.deregister(&body, caller))
+            }
             // A client that asks only for the head does not want the list, so it does not wait for
             // a new one.
             RegistryEndpoint::Services if request.head.method == Method::HEAD => {
@@ -69,10 +74,24 @@ impl<O: Observer> RegistryDriver<O> {
     }
 
     /// Grants or renews a lease.
-    fn register(&self, body: RegisterBody) -> Response {
+    fn register(&self, (body, caller): (RegisterBody, Option<Arc<str>>)) -> Response {
         let unreachable = is_unspecified(address(&body.url)).then(|| body.url.clone());
         let name = body.name.clone();
-        match self.with(|registry, now| registry.handle_register(now, body.into())) {
+        let outcome = self.with(|registry, now| {
+            if let Some(holder) = self.other_holder(registry, now, &name, caller.as_deref()) {
+                return Err(held(&body, &holder));
+            }
+            let outcome = registry.handle_register(now, body.into());
+            if let (Ok(_), Some(caller)) = (&outcome, caller) {
+                self.hold(registry, now, &name, caller);
+            }
+            Ok(outcome)
+        });
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(refusal) => return refusal,
+        };
+        match outcome {
             Ok(registered) => {
                 if registered.renewed {
                     self.observer.renewed(self.clock.now(), &name);
@@ -89,9 +108,14 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    fn deregister(&self, body: &DeregisterBody) -> Response {
-        let ended = self
-            .with(|registry, now| registry.handle_deregister(now, &body.name, body.incarnation));
+    fn deregister(&self, body: &DeregisterBody, caller: Option<Arc<str>>) -> Response {
+        let DeregisterBody { name, incarnation } = body;
+        let ended = self.with(|registry, now| {
+            match self.other_holder(registry, now, name, caller.as_deref()) {
+                Some(_) => Err(DeregisterError::OtherIncarnation { current: None }),
+                None => registry.handle_deregister(now, name, *incarnation),
+            }
+        });
         let (status, reason) = match &ended {
             Ok(()) => {
                 return json(StatusCode::OK, &serde_json::json!({ "status": "deregistered" }));
@@ -126,7 +150,11 @@ impl<O: Observer> RegistryDriver<O> {
     fn metrics_page(&self) -> Response {
         let (leases, index) =
             self.with(|registry, now| (registry.list(now).count(), self.index_of(registry)));
-        self.observer.0.page(leases, index, self.waiting())
+        let mut page = self.observer.0.page(leases, index, self.waiting());
+        if let Some(access) = self.access() {
+            access.write_metrics(&mut page);
+        }
+        page.into_response()
     }
 }
 
@@ -163,12 +191,12 @@ fn invalid(error: &str) -> Box<Response> {
 }
 
 /// The JSON body of a request, or the refusal of one that can't be read.
-fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
+pub(super) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
     let text = text::read(&request.body).map_err(|error| invalid(&error.to_string()))?;
     serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => Response::json(status, bytes),
         Err(error) => Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -9,7 +9,6 @@ use mesh_core::registry::{LeaseNote, LeaseNoteKind};
 
 use super::http::reason;
 use crate::Observer;
-use crate::http::Response;
 use crate::metrics::MetricsPage;
 use crate::observer::AnsweredRequest;
 
@@ -31,7 +30,7 @@ struct RegistryCounters {
 impl RegistryMetrics {
     /// The page of `GET /metrics`. The arguments are read when the page is asked for: leases that
     /// are live, the index, and long polls that wait.
-    pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
+    pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> MetricsPage {
         self.lock().page(leases, index, waiting)
     }
 
@@ -72,7 +71,7 @@ impl RegistryCounters {
         *self.ended.entry(ended).or_default() += 1;
     }
 
-    fn page(&self, leases: usize, index: u64, waiting: usize) -> Response {
+    fn page(&self, leases: usize, index: u64, waiting: usize) -> MetricsPage {
         let mut page = MetricsPage::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);
@@ -87,7 +86,7 @@ impl RegistryCounters {
             (format!("path=\"{path}\",status=\"{status}\""), *count)
         });
         page.counters("mesh_registry_requests_total", "Requests answered.", requests);
-        page.into_response()
+        page
     }
 }
 

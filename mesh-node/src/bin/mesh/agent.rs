@@ -18,7 +18,7 @@ use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::process::signals::Stop;
 use mesh_node::wire::read_services;
 use mesh_node::work::Builtin;
-use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
+use mesh_node::{AgentNode, Clock, GuardedNet, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
@@ -34,6 +34,8 @@ pub(super) struct NewAgent {
     /// Where processes on this machine reach the agent, `host:port`.
     pub(super) local: String,
     pub(super) registry: String,
+    /// How it calls its registry and its peers.
+    pub(super) net: GuardedNet,
     pub(super) seed: Seed,
 }
 
@@ -49,21 +51,23 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     };
     let address = TokioNet::local_addr(&listener)?;
     let url = advertised(args.advertise.as_deref(), address).map_err(WrongUsage)?;
+    let security = args.security.service(address, &url)?;
     let registry = args.registry.address.clone();
+    let net = security.net(&registry, args.credentials.open()?);
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => identity::name(names_in_use(&registry).await.as_ref(), &mut rng),
+        None => identity::name(names_in_use(&net, &registry).await.as_ref(), &mut rng),
     };
     tracing::info!(agent = %name, %address, url, registry, "the agent listens");
     let local = local_address(address);
-    let agent = NewAgent { name: name.clone(), url, local, registry, seed };
+    let agent = NewAgent { name: name.clone(), url, local, registry, net, seed };
     let mut stopped = pin!(stop.requested());
     let node = tokio::select! {
         biased;
         () = &mut stopped => return Ok(()),
         node = node(clock, &args.settings, agent) => node?,
     };
-    let served = node.run(listener, stopped).await;
+    let served = security.agent(node).run(listener, stopped).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
         cut_off => tracing::warn!(agent = %name, cut_off, "stopped; requests were cut off"),
@@ -76,11 +80,11 @@ pub(super) async fn node(
     clock: Clock,
     settings: &AgentSettings,
     agent: NewAgent,
-) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
+) -> anyhow::Result<AgentNode<GuardedNet, LiveHost<Builtin>, Log>> {
     let config = config(settings).map_err(WrongUsage)?;
     tracing::debug!(?config, "settings");
     let executor = work::executor(settings, &agent).await?;
-    let NewAgent { name, url, registry, seed, local: _ } = agent;
+    let NewAgent { name, url, registry, net, seed, local: _ } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
@@ -90,7 +94,7 @@ pub(super) async fn node(
     let limits = open_files::server_limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
     let parts = AgentParts {
-        net: TokioNet,
+        net,
         clock,
         host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
         observer: Log::default(),
@@ -149,8 +153,8 @@ fn local_address(address: SocketAddr) -> String {
 
 /// The names that the registry lists; `None` if it does not answer, perhaps because it has not
 /// started yet.
-async fn names_in_use(registry: &str) -> Option<BTreeSet<String>> {
-    let client = Client::new(TokioNet, ClientLimits::default());
+async fn names_in_use(net: &GuardedNet, registry: &str) -> Option<BTreeSet<String>> {
+    let client = Client::new(net.clone(), ClientLimits::default());
     let list =
         client.request(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
     let services = list.ok().and_then(|answer| read_services(&answer.body).ok())?;

@@ -17,7 +17,9 @@ use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::HttpUrl;
 
 use super::addresses::{advertised, host_port, listen};
+use super::keys::KeysArgs;
 use super::policy::PolicyArgs;
+use super::security::{CredentialArgs, SecurityArgs};
 use super::settings::Settings;
 
 /// The heading above the options that most people need; they come first.
@@ -122,6 +124,8 @@ pub(crate) enum Command {
     Call(CallArgs),
     /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
+    /// Make, list and revoke the keys of a service
+    Keys(KeysArgs),
     /// Print the script that completes this command line in a shell
     Completions(CompletionsArgs),
     /// Print the man page, or write the pages of all commands
@@ -136,6 +140,8 @@ pub(crate) struct RegistryArgs {
     pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
 }
 
 #[derive(Debug, Args)]
@@ -155,6 +161,10 @@ pub(crate) struct AgentArgs {
     pub(crate) registry: RegistryAddress,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
 }
 
 #[derive(Debug, Args)]
@@ -338,6 +348,8 @@ pub(crate) struct OrchestrateArgs {
     /// a signal ends it
     #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate, help_heading = MANY)]
     pub(crate) rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -397,6 +409,8 @@ pub(crate) struct CallArgs {
     /// Print the result as JSON
     #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
 }
 
 #[derive(Debug, Args)]
@@ -415,6 +429,10 @@ pub(crate) struct UpArgs {
     pub(crate) leases: Settings<RegistryConfig>,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
 }
 
 fn positive(text: &str) -> Result<Duration, String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mesh_core::registry::is_name;
 use mesh_node::Clock;
+use mesh_node::net::CallRules;
 use mesh_node::process::console::print;
 use serde_json::{Value, json};
 
@@ -13,13 +14,16 @@ use super::addresses::host_port;
 use super::args::CallArgs;
 use super::orchestrate::{ListedAgent, MeshClient, ms};
 use super::remote_text::{harmless, json_text};
+use super::security::call_rules;
 
 /// The methods whose params describe a job.
 const OF_JOBS: [&str; 2] = ["work", "delegate"];
 
 pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let params = params(args).map_err(WrongUsage)?;
-    let mesh = MeshClient::new(clock, &args.registry.address);
+    let named = host_port(args.agent.trim_end_matches("/rpc")).into_iter().collect();
+    let rules = call_rules(&args.registry.address, args.credentials.open()?);
+    let mesh = MeshClient::new(clock, CallRules { named, ..rules });
     let agent = agent(&mesh, &args.agent).await?;
     let sent = clock.now();
     let result = mesh.call(&agent, &args.method, &params, args.timeout).await;

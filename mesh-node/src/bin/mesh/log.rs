@@ -26,6 +26,7 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
         Command::Orchestrate(_)
         | Command::Call(_)
         | Command::Up(_)
+        | Command::Keys(_)
         | Command::Completions(_)
         | Command::Man(_) => Level::Warn,
     };

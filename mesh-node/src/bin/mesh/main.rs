@@ -9,6 +9,7 @@ mod call;
 mod config;
 mod environment;
 mod identity;
+mod keys;
 mod log;
 mod log_queue;
 mod open_files;
@@ -16,6 +17,7 @@ mod orchestrate;
 mod policy;
 mod registry;
 mod remote_text;
+mod security;
 mod settings;
 mod up;
 mod work;
@@ -116,6 +118,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
             Command::Call(args) => call::run(clock, &args).await,
             Command::Up(args) => up::run(clock, &args).await,
+            Command::Keys(args) => keys::run(&args),
             Command::Completions(args) => {
                 command_line::completions(Cli::command(), &args);
                 Ok(())

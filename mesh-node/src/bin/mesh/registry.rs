@@ -15,9 +15,11 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     tracing::debug!(?config, "settings");
     let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
+    let security = args.security.service(address, &args.listen)?;
     tracing::info!(%address, ttl = ?config.leases.ttl, "the registry listens");
     let epoch = identity::incarnation();
     let node = RegistryNode::new(clock, config.clone(), epoch, Log::default());
+    let node = security.registry(node);
     // Every agent keeps its connection between heartbeats, so each lease may hold one.
     let connections = config.max_leases.max(ServerLimits::default().connections);
     node.run::<TokioNet>(listener, open_files::server_limits(connections), stop.requested()).await;

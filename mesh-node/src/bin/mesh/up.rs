@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_node::http::ServerLimits;
 use mesh_node::process::console::{print, say};
 use mesh_node::process::signals::Stop;
+use mesh_node::security::Credentials;
 use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,6 +19,7 @@ use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
 use super::remote_text::harmless;
+use super::security::{ServiceSecurity, call_rules};
 use super::{WrongUsage, agent, identity, work};
 use crate::args::AgentSettings;
 
@@ -31,11 +34,22 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     work::check(&args.settings).map_err(WrongUsage)?;
     let (stopping, stopped) = watch::channel(false);
-    let mut local = LocalAgents { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;
-    let address = TokioNet::local_addr(&registry)?.to_string();
+    let address = TokioNet::local_addr(&registry)?;
+    let security = args.security.service(address, args.listen.as_deref().unwrap_or_default())?;
+    let address = address.to_string();
+    let credentials = args.credentials.open()?;
+    let mut local = LocalAgents {
+        clock,
+        stopped,
+        security: security.clone(),
+        credentials: credentials.clone(),
+        agents: JoinSet::new(),
+        names: BTreeSet::new(),
+    };
     let node =
         RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log::default());
+    let node = security.registry(node);
     // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
     let serving = tokio::spawn(async move {
@@ -43,7 +57,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     });
     print(&format!("registry      http://{address}/services\n"));
 
-    let mesh = MeshClient::new(clock, &address);
+    let mesh = MeshClient::new(clock, call_rules(&address, credentials));
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
         local.start(&args.settings, &address).await?;
@@ -83,6 +97,8 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
 struct LocalAgents {
     clock: Clock,
     stopped: watch::Receiver<bool>,
+    security: ServiceSecurity,
+    credentials: Arc<Credentials>,
     agents: JoinSet<()>,
     names: BTreeSet<String>,
 }
@@ -103,8 +119,10 @@ impl LocalAgents {
         print(&format!("{name:<13} http://{url}/rpc\n"));
         let agent = ListedAgent { name: name.clone(), url: url.clone() };
         let registry = registry.to_owned();
-        let new = agent::NewAgent { name, local: url.clone(), url, registry, seed };
+        let net = self.security.net(&registry, self.credentials.clone());
+        let new = agent::NewAgent { name, local: url.clone(), url, registry, net, seed };
         let node = agent::node(self.clock, settings, new).await?;
+        let node = self.security.agent(node);
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use tokio::time::timeout;
 
@@ -126,9 +126,12 @@ impl<N: Net> Client<N> {
     async fn send_within(
         &self,
         destination: &str,
-        request: Box<Request<Full<Bytes>>>,
+        mut request: Box<Request<Full<Bytes>>>,
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
+        if let Some(value) = self.net.authorization(destination) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
         // Pinned here, because it is large and the timeout around it would make another copy.

@@ -8,9 +8,10 @@ use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_core::text::closest;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
+use mesh_node::net::CallRules;
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
-use mesh_node::wire::{INDEX_HEADER, listing, read_services};
-use mesh_node::{Clock, TokioNet};
+use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
+use mesh_node::{Clock, GuardedNet};
 use serde_json::{Value, json};
 
 /// How long the registry may take to answer, or an agent to answer `info`.
@@ -32,7 +33,7 @@ pub(crate) struct ListedAgent {
 pub(crate) struct MeshClient {
     pub(crate) clock: Clock,
     registry: String,
-    client: Client<TokioNet>,
+    client: Client<GuardedNet>,
 }
 
 /// Why a call of an agent has no result.
@@ -60,9 +61,11 @@ impl AgentCallError {
 }
 
 impl MeshClient {
-    pub(crate) fn new(clock: Clock, registry: &str) -> Self {
-        let client = Client::new(TokioNet, ClientLimits::default());
-        Self { clock, registry: registry.to_owned(), client }
+    /// A client of the registry that these rules name.
+    pub(crate) fn new(clock: Clock, rules: CallRules) -> Self {
+        let registry = rules.registries.first().cloned().unwrap_or_default();
+        let client = Client::new(GuardedNet::new(rules), ClientLimits::default());
+        Self { clock, registry, client }
     }
 
     /// The agents that the registry lists, by name.
@@ -107,7 +110,9 @@ impl MeshClient {
         let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
         let answer = answer.with_context(|| no_registry(registry))?;
         if answer.status != StatusCode::OK {
-            bail!("the registry at {registry} answers with HTTP status {}", answer.status);
+            let why = serde_json::from_slice::<RefusedBody>(&answer.body);
+            let why = why.map(|refused| format!(": {}", refused.error)).unwrap_or_default();
+            bail!("the registry at {registry} answers with HTTP status {}{why}", answer.status);
         }
         let services = read_services(&answer.body).with_context(|| {
             format!("the answer of the registry at {registry} is no list of agents")

@@ -17,9 +17,10 @@ pub(super) use self::mesh::{ListedAgent, MeshClient};
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
 use super::remote_text::{harmless, json_text};
+use super::security::call_rules;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let mesh = MeshClient::new(clock, &args.registry.address);
+    let mesh = MeshClient::new(clock, call_rules(&args.registry.address, args.credentials.open()?));
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }

@@ -1,13 +1,18 @@
 //! Where sockets come from: the operating system, or a simulation.
 
+mod guarded;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
+
+pub use self::guarded::{CallRules, GuardedNet};
 
 /// A network on which streams can be opened and accepted.
 ///
@@ -46,6 +51,12 @@ pub trait Net: Clone + Send + Sync + 'static {
     /// # Errors
     /// If the name is unknown, or nobody accepts streams there.
     fn connect(&self, host_port: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// The value of the header field `Authorization` in requests to `host:port`; `None` to send none.
+    fn authorization(&self, host_port: &str) -> Option<HeaderValue> {
+        let _ = host_port;
+        None
+    }
 }
 
 /// The operating system's TCP, through tokio. Nagle's algorithm is off at both ends, because the
