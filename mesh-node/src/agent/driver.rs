@@ -261,7 +261,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 // Boxed, because this future is large and tokio moves a task's future several
                 // times.
                 let task = tokio::spawn(Box::pin(async move {
-                    let result = driver.call_peer(&peer.url, &request, until).await;
+                    let result = driver.call_peer((&peer.name, &peer.url), &request, until).await;
                     driver.lock().calls.remove(&call);
                     driver.with(|agent, now| agent.handle_call_result(now, call, result));
                 }));

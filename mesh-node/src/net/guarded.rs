@@ -1,16 +1,22 @@
-//! The operating system's TCP, where no address is called that nobody shall call.
+//! The operating system's TCP, where no address is called that nobody shall call, with TLS or
+//! without.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
 use mesh_core::reach::{AllowedUrls, ReachError, host_of, may_call};
+use tokio::net::TcpListener;
 
-use super::{Net, TokioNet, connect_to_first};
+use super::guarded_stream::{GuardedStream, Inner};
+#[cfg(feature = "tls")]
+use super::tls::TlsIdentity;
+use super::{Net, StreamPeer, TokioNet, connect_to_first};
 use crate::security::Credentials;
 
-/// Which addresses a process may call.
+/// Which addresses a process may call, and what it shows there.
 #[derive(Clone, Debug, Default)]
 pub struct CallRules {
     /// The addresses (`host:port`) of registries, as the user named them. They are called whatever
@@ -35,12 +41,52 @@ pub struct CallRules {
 #[derive(Clone, Debug, Default)]
 pub struct GuardedNet {
     rules: Arc<CallRules>,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<TlsIdentity>>,
+}
+
+/// A socket that accepts streams, with TLS or without.
+pub struct GuardedListener {
+    listener: TcpListener,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<TlsIdentity>>,
+}
+
+impl fmt::Debug for GuardedListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GuardedListener").field(&self.listener).finish()
+    }
 }
 
 impl GuardedNet {
-    /// A network with these rules.
+    /// A network with these rules, and without TLS.
     pub fn new(rules: CallRules) -> Self {
-        Self { rules: Arc::new(rules) }
+        Self { rules: Arc::new(rules), ..Self::default() }
+    }
+
+    /// The same network, where every stream has TLS with these certificates.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(self, identity: Arc<TlsIdentity>) -> Self {
+        Self { tls: Some(identity), ..self }
+    }
+
+    /// How addresses of this network begin in a URL: `https` or `http`.
+    pub fn scheme(&self) -> &'static str {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return "https";
+        }
+        "http"
+    }
+
+    /// Serves on a socket that listens already.
+    pub fn listen(&self, listener: TcpListener) -> GuardedListener {
+        GuardedListener {
+            listener,
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        }
     }
 
     /// The addresses of `host:port` that may be called.
@@ -59,27 +105,39 @@ impl GuardedNet {
 }
 
 impl Net for GuardedNet {
-    type Stream = <TokioNet as Net>::Stream;
-    type Listener = <TokioNet as Net>::Listener;
+    type Stream = GuardedStream;
+    type Listener = GuardedListener;
 
-    fn bind(&self, addr: &str) -> impl Future<Output = io::Result<Self::Listener>> + Send {
-        TokioNet.bind(addr)
+    async fn bind(&self, addr: &str) -> io::Result<Self::Listener> {
+        Ok(self.listen(TokioNet.bind(addr).await?))
     }
 
-    fn accept(
-        listener: &Self::Listener,
-    ) -> impl Future<Output = io::Result<(Self::Stream, SocketAddr)>> + Send {
-        TokioNet::accept(listener)
+    async fn accept(listener: &Self::Listener) -> io::Result<(Self::Stream, SocketAddr)> {
+        let (stream, client) = TokioNet::accept(&listener.listener).await?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &listener.tls {
+            return Ok((GuardedStream(Inner::Accepted(tls.accept(stream))), client));
+        }
+        Ok((GuardedStream(Inner::Plain(stream)), client))
     }
 
     fn local_addr(listener: &Self::Listener) -> io::Result<SocketAddr> {
-        TokioNet::local_addr(listener)
+        listener.listener.local_addr()
     }
 
     async fn connect(&self, host_port: &str) -> io::Result<Self::Stream> {
         let stream = connect_to_first(self.resolve(host_port).await?).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let (stream, peer) = tls.connect(stream, host_port).await?;
+            return Ok(GuardedStream(Inner::Opened(Box::new(stream), peer)));
+        }
+        Ok(GuardedStream(Inner::Plain(stream)))
+    }
+
+    fn peer(stream: &Self::Stream) -> StreamPeer {
+        stream.peer()
     }
 
     fn authorization(&self, host_port: &str) -> Option<HeaderValue> {
@@ -93,8 +151,8 @@ mod tests {
     use super::*;
 
     async fn outcome(rules: CallRules, address: &str) -> io::ErrorKind {
-        let error = GuardedNet::new(rules).connect(address).await.expect_err("nobody listens");
-        error.kind()
+        let connected = GuardedNet::new(rules).connect(address).await;
+        connected.err().expect("nobody listens").kind()
     }
 
     #[tokio::test]

@@ -67,15 +67,16 @@ impl StreamPeer {
     pub async fn over(self) {
         let Some(peer) = self.0 else { return std::future::pending().await };
         let mut generation = peer.generation.clone();
+        let changed = async {
+            let changed = generation.wait_for(|generation| *generation != peer.opened_with);
+            if changed.await.is_err() {
+                // The certificates are not watched any more.
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             biased;
-            changed = generation.wait_for(|generation| *generation != peer.opened_with) => {
-                if changed.is_err() {
-                    // The certificates are not watched any more.
-                    drop(changed);
-                    peer.clock.sleep_until(peer.until).await;
-                }
-            }
+            () = changed => {}
             () = peer.clock.sleep_until(peer.until) => {}
         }
     }

@@ -46,7 +46,9 @@ impl<O: Observer> RegistryDriver<O> {
             return Ok((registration, owner));
         }
         if let Some(addresses) = &guard.addresses {
-            let vetted = addresses.vet(name, url, request.head.client, &[]).await;
+            let certificate = request.head.certificate.as_ref();
+            let names = certificate.map(|shown| shown.dns_names()).unwrap_or_default();
+            let vetted = addresses.vet(name, url, request.head.client, names).await;
             vetted.map_err(|error| {
                 let error = error.to_string();
                 tracing::warn!(agent = %name, %url, error, "registration refused");
@@ -72,8 +74,9 @@ impl<O: Observer> RegistryDriver<O> {
         let Some(access) = self.access() else { return Ok(None) };
         // It has passed the door, and so has a key; but that may have been revoked since.
         match access.caller(head) {
-            Ok(caller) if caller.may_register(name) => Ok(Some(caller)),
-            _ => Err(access.forbid(head, "this key is not for that name")),
+            Ok(None) => Ok(None),
+            Ok(Some(caller)) if caller.may_register(name) => Ok(Some(caller)),
+            _ => Err(access.forbid(head, "this key or certificate is not for that name")),
         }
     }
 

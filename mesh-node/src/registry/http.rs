@@ -79,7 +79,7 @@ impl<O: Observer> RegistryDriver<O> {
         let name = body.name.clone();
         let outcome = self.with(|registry, now| {
             if let Some(holder) = self.other_holder(registry, now, &name, caller.as_deref()) {
-                return Err(held(&body, &holder));
+                return Err(Box::new(held(&body, &holder)));
             }
             let outcome = registry.handle_register(now, body.into());
             if let (Ok(_), Some(caller)) = (&outcome, caller) {
@@ -89,7 +89,7 @@ impl<O: Observer> RegistryDriver<O> {
         });
         let outcome = match outcome {
             Ok(outcome) => outcome,
-            Err(refusal) => return refusal,
+            Err(refusal) => return *refusal,
         };
         match outcome {
             Ok(registered) => {

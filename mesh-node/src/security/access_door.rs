@@ -5,29 +5,36 @@ use std::sync::Arc;
 use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 
-use super::keys::{AuthFailure, KeyRecord, KeyRing, NamePattern, Role};
+use super::certificate::PeerCertificate;
+use super::keys::{AuthFailure, KeyRecord, KeyRing, KeySet, NamePattern, Role};
 use crate::http::{Head, RequestCheck, Response};
 use crate::metrics::MetricsPage;
+#[cfg(feature = "tls")]
+use crate::net::TlsIdentity;
 
 /// Somebody who has shown who he is.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Names the caller for as long as it stays the same one, whichever of its keys it shows.
+    /// Names the caller for as long as it stays the same one, whichever of its keys and certificates
+    /// it shows.
     pub owner: Arc<str>,
-    /// The names under which it may register agents.
-    pub names: Vec<NamePattern>,
-    /// Whether it may do everything.
-    pub is_admin: bool,
+    /// The names to which its key binds it; `None` if keys are not asked for, or it may do
+    /// everything.
+    key_names: Option<Vec<NamePattern>>,
+    /// The certificate that binds it to names; `None` if certificates are not asked for, or it may
+    /// do everything.
+    certificate: Option<Arc<PeerCertificate>>,
 }
 
 impl Caller {
     /// Whether the caller may register an agent of this name.
     pub fn may_register(&self, name: &str) -> bool {
-        self.is_admin || self.names.iter().any(|names| names.has(name))
+        self.key_names.as_ref().is_none_or(|all| all.iter().any(|names| names.has(name)))
+            && self.certificate.as_ref().is_none_or(|certificate| certificate.has_name(name))
     }
 }
 
-/// A door for those who have the right key.
+/// A door for those who have the right key, or certificate, or both.
 ///
 /// | path | who may |
 /// |---|---|
@@ -38,11 +45,16 @@ impl Caller {
 /// | `/metrics` | `observe` |
 /// | every other POST | `admin` |
 ///
-/// `admin` may do everything. The answers are those of RFC 6750: 401 without a good key, 403 for one
+/// `admin` may do everything. A certificate may do everything but what is for `admin`, unless its
+/// SPIFFE id says so ([`PeerCertificate::may`]), and registers agents only under its own names. Where
+/// both are asked for, both must allow a request. The answers are those of RFC 6750: 401 without a good key, 403 for one
 /// that is not for this; and 429 for who fails too often. They come before the body is read.
 #[derive(Debug)]
 pub struct AccessDoor {
     keys: Arc<KeyRing>,
+    asks_keys: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<TlsIdentity>>,
 }
 
 /// What a caller needs for a request.
@@ -72,21 +84,66 @@ impl Need {
             Self::This(needed) => role == needed || role == Role::Admin,
         }
     }
+
+    fn is_met_by_certificate(self, certificate: &PeerCertificate) -> bool {
+        match self {
+            Self::Nothing | Self::AnyRole => true,
+            Self::This(needed) => certificate.may(needed),
+        }
+    }
 }
 
 impl AccessDoor {
-    /// A door for the owners of these keys.
-    pub fn new(keys: Arc<KeyRing>) -> Self {
-        Self { keys }
+    /// A door for the owners of these keys; without keys, for everybody.
+    pub fn new(keys: Option<Arc<KeyRing>>) -> Self {
+        let asks_keys = keys.is_some();
+        // Without keys, the ring still counts failures.
+        let keys = keys.unwrap_or_else(|| Arc::new(KeyRing::of(KeySet::default())));
+        Self {
+            keys,
+            asks_keys,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
-    /// Who sends a request that has passed this door.
+    /// The same door in a process with these certificates, which asks for those of callers, too, if
+    /// they say so.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(self, identity: Arc<TlsIdentity>) -> Self {
+        Self { tls: Some(identity), ..self }
+    }
+
+    #[cfg(feature = "tls")]
+    fn asks_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(|identity| identity.asks_clients())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn asks_certificates(&self) -> bool {
+        false
+    }
+
+    /// Who sends a request that has passed this door; `None` if the door asks for nothing.
     ///
     /// # Errors
     /// If the sender does not show who it is.
-    pub fn caller(&self, head: &Head) -> Result<Caller, AuthFailure> {
-        let KeyRecord { owner, names, role, .. } = self.keys.record(head)?;
-        Ok(Caller { owner: owner.into(), names, is_admin: role == Role::Admin })
+    pub fn caller(&self, head: &Head) -> Result<Option<Caller>, AuthFailure> {
+        let key = self.asks_keys.then(|| self.keys.record(head)).transpose()?;
+        let certificate = match self.asks_certificates() {
+            true => Some(head.certificate.clone().ok_or(AuthFailure::Missing)?),
+            false => None,
+        };
+        // A certificate says more of its owner than a key, which several may share.
+        let owner = match (&certificate, &key) {
+            (Some(certificate), _) => certificate.owner(),
+            (None, Some(KeyRecord { owner, .. })) => owner.as_str().into(),
+            (None, None) => return Ok(None),
+        };
+        let key_names = key.filter(|key| key.role != Role::Admin).map(|key| key.names);
+        let certificate = certificate.filter(|certificate| !certificate.may(Role::Admin));
+        Ok(Some(Caller { owner, key_names, certificate }))
     }
 
     /// The answer to a caller that is known, and may not do this.
@@ -97,6 +154,23 @@ impl AccessDoor {
 
     pub(crate) fn write_metrics(&self, page: &mut MetricsPage) {
         self.keys.write_metrics(page);
+        #[cfg(feature = "tls")]
+        if let Some(identity) = &self.tls {
+            identity.write_metrics(page);
+        }
+    }
+
+    /// Asks for the certificate of a caller that needs this.
+    fn check_certificate(&self, head: &Head, need: Need) -> Result<(), Box<Response>> {
+        match &head.certificate {
+            Some(certificate) if need.is_met_by_certificate(certificate) => Ok(()),
+            Some(_) => Err(self.forbid(head, "this certificate is not for that")),
+            // It does not get here: the handshake fails before.
+            None => {
+                let failure = self.keys.count_failure(head, AuthFailure::Missing);
+                Err(refusal(failure, "this service asks for a certificate"))
+            }
+        }
     }
 }
 
@@ -104,6 +178,12 @@ impl RequestCheck for Arc<AccessDoor> {
     fn check(&self, head: &Head) -> Result<(), Box<Response>> {
         let need = Need::of(head);
         if need == Need::Nothing {
+            return Ok(());
+        }
+        if self.asks_certificates() {
+            self.check_certificate(head, need)?;
+        }
+        if !self.asks_keys {
             return Ok(());
         }
         let is_met = self.keys.authenticate(head, |record| need.is_met_by(record.role));
@@ -200,8 +280,8 @@ mod tests {
                 headers.insert("user-agent", HeaderValue::from_static("mesh-registry"));
                 let client = SocketAddr::from(([10, 0, 0, 1], 1));
                 let uri: Uri = path.parse().expect("a path");
-                let head = Head { method: method.clone(), uri, headers, client };
-                let door = Arc::new(AccessDoor::new(Arc::new(KeyRing::of(keys.clone()))));
+                let head = Head { method: method.clone(), uri, headers, client, certificate: None };
+                let door = Arc::new(AccessDoor::new(Some(Arc::new(KeyRing::of(keys.clone())))));
                 let answer = door.check(&head).err();
                 let status = answer.as_ref().map_or(200, |answer| answer.status.as_u16());
                 assert_eq!(status, expected, "{method} {path} as {role:?}");

@@ -173,7 +173,7 @@ mod tests {
         }
         let client = SocketAddr::from(([127, 0, 0, 1], 1));
         let uri: Uri = uri.parse().expect("a target");
-        let head = Head { method, uri, headers, client };
+        let head = Head { method, uri, headers, client, certificate: None };
         door.check(&head).err().map_or(200, |refusal| refusal.status.as_u16())
     }
 

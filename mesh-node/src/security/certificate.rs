@@ -44,9 +44,8 @@ impl SpiffeId {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let is_domain = !domain.is_empty()
             && domain.bytes().all(|byte| is_plain(byte) && !byte.is_ascii_uppercase());
-        let is_segment = |segment: &str| {
-            !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain)
-        };
+        let is_segment =
+            |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain);
         if is_domain && path.split('/').all(is_segment) && text.len() <= 2048 {
             return Ok(Self(text.to_owned()));
         }

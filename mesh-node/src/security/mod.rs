@@ -4,7 +4,7 @@
 //! | against | there is |
 //! |---|---|
 //! | web pages in a browser on this machine or in its network | [`BrowserDoor`] |
-//! | everybody without a key | [`AccessDoor`], [`keys`] |
+//! | everybody without a key or a certificate | [`AccessDoor`], [`keys`], [`PeerCertificate`] |
 //! | agents that register somebody else's address | [`AddressBook`], [`GuardedNet`](crate::net::GuardedNet) |
 //!
 //! The doors are [`RequestCheck`](crate::http::RequestCheck)s. `mesh` puts them before every
@@ -13,6 +13,7 @@
 mod access_door;
 mod address_book;
 mod browser_door;
+mod certificate;
 mod credentials;
 pub mod keys;
 mod private_file;
@@ -22,6 +23,8 @@ mod watched_file;
 pub use access_door::{AccessDoor, Caller};
 pub use address_book::{AddressBook, VettingError};
 pub use browser_door::BrowserDoor;
+pub use certificate::{IdentityError, PeerCertificate, SpiffeId};
 pub use credentials::Credentials;
 pub use private_file::{check_private, create_private, replace_privately};
 pub use utc::UtcTime;
+pub(crate) use watched_file::WatchedFile;

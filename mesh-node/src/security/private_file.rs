@@ -47,8 +47,8 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Writes a private file in place of the old one, so that no reader sees a part of it. Fails if
-/// another process is doing the same.
+/// Writes a private file in place of the old one, so that no reader sees a part of it. Owner, group
+/// and mode stay those of the old one. Fails if another process is doing the same.
 ///
 /// # Errors
 /// If the file can't be written.
@@ -66,7 +66,8 @@ pub fn replace_privately(
         }
         _ => error,
     })?;
-    let written = write(&mut file).and_then(|()| file.sync_all());
+    let written =
+        keep_owner(path, &file).and_then(|()| write(&mut file)).and_then(|()| file.sync_all());
     drop(file);
     let replaced = written.and_then(|()| fs::rename(&beside, path));
     if replaced.is_err() {
@@ -74,6 +75,21 @@ pub fn replace_privately(
         let _ = fs::remove_file(&beside);
     }
     replaced
+}
+
+/// Gives a new file the owner, group and mode of the one that it replaces, if there is one.
+#[cfg(unix)]
+fn keep_owner(old: &Path, new: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
+    let Ok(old) = fs::metadata(old) else { return Ok(()) };
+    fchown(new, Some(old.uid()), Some(old.gid()))?;
+    // Others never get to read it.
+    new.set_permissions(fs::Permissions::from_mode(old.mode() & 0o640))
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// What of a file changes when it is written: looked at to find out whether to read it again.

@@ -270,7 +270,7 @@ fn a_mesh_with_keys_works_and_nobody_else_gets_in() {
     }
     // A key of another name, and the right key of nobody.
     let other = Service::unregistered("bob", &registry.address, &["--key-file", &ann]);
-    other.process.line("this key is not for that name");
+    other.process.line("is not for that name");
     let none = Service::unregistered("carl", &registry.address, &[]);
     none.process.line("this service asks for a key");
 }

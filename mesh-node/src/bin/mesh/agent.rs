@@ -51,7 +51,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     };
     let address = TokioNet::local_addr(&listener)?;
     let url = advertised(args.advertise.as_deref(), address).map_err(WrongUsage)?;
-    let security = args.security.service(address, &url)?;
+    let security = args.security.service(address, &url, args.tls.open_service()?)?;
     let registry = args.registry.address.clone();
     let net = security.net(&registry, args.credentials.open()?);
     let name = match &args.name {
@@ -67,7 +67,7 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
         node = node(clock, &args.settings, agent) => node?,
     };
-    let served = security.agent(node).run(listener, stopped).await;
+    let served = security.agent(node).run(security.listen(listener), stopped).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
         cut_off => tracing::warn!(agent = %name, cut_off, "stopped; requests were cut off"),

@@ -22,8 +22,10 @@ const OF_JOBS: [&str; 2] = ["work", "delegate"];
 pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let params = params(args).map_err(WrongUsage)?;
     let named = host_port(args.agent.trim_end_matches("/rpc")).into_iter().collect();
-    let rules = call_rules(&args.registry.address, args.credentials.open()?);
-    let mesh = MeshClient::new(clock, CallRules { named, ..rules });
+    let registry = &args.registry.address;
+    let rules = call_rules(registry, args.credentials.open()?);
+    let net = args.tls.open()?.client(CallRules { named, ..rules });
+    let mesh = MeshClient::new(clock, registry, net);
     let agent = agent(&mesh, &args.agent).await?;
     let sent = clock.now();
     let result = mesh.call(&agent, &args.method, &params, args.timeout).await;
@@ -38,7 +40,7 @@ pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
 /// The agent with this address, or with this name in the registry's list.
 async fn agent(mesh: &MeshClient, word: &str) -> anyhow::Result<ListedAgent> {
     match host_port(word.trim_end_matches("/rpc")) {
-        Ok(url) => Ok(ListedAgent { name: word.to_owned(), url }),
+        Ok(url) => Ok(ListedAgent { name: word.to_owned(), url, is_listed: false }),
         Err(_) if is_name(word) => Ok(mesh.find(&mesh.discover().await?, word)?.clone()),
         Err(reason) => {
             Err(WrongUsage(anyhow::anyhow!("{word}: {reason}, or an agent's name")).into())

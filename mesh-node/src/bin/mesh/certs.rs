@@ -9,13 +9,13 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Subcommand};
 use mesh_core::registry::{is_address, is_name};
-use mesh_node::net::certificate_facts;
+use mesh_node::net::CertificateFacts;
 use mesh_node::process::console::print;
 use mesh_node::security::{UtcTime, check_private, create_private, replace_privately};
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
     RevokedCertParams, SanType, SerialNumber,
 };
 use time::OffsetDateTime;
@@ -163,8 +163,8 @@ impl Authority {
     ) -> anyhow::Result<()> {
         ensure!(name != "ca" && name != "crl", "{name} is a file of the authority");
         let now = now();
-        let (not_before, not_after) = (now - CLOCK_SKEW, now + expires);
-        let mut params = CertificateParams { not_before, not_after, ..CertificateParams::default() };
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (now - CLOCK_SKEW, now + expires);
         params.distinguished_name = subject(name);
         params.serial_number = Some(serial()?);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -198,10 +198,10 @@ impl Authority {
         for name in names {
             let path = self.path(&format!("{name}.pem"));
             let pem = fs::read(&path).with_context(|| path.display().to_string());
-            let facts = certificate_facts(&pem.map_err(WrongUsage)?);
-            let (serial, _) =
+            let facts = CertificateFacts::read_pem(&pem.map_err(WrongUsage)?);
+            let facts =
                 facts.ok_or_else(|| anyhow!("{}: it has no certificate in PEM", path.display()))?;
-            let hex: String = serial.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex: String = facts.serial.iter().map(|byte| format!("{byte:02x}")).collect();
             serials.push_str(&format!("{hex} {name}\n"));
         }
         let serials_of = |line: &str| line.split(' ').next().map(unhex);
@@ -227,8 +227,8 @@ impl Authority {
 
 fn authority_params() -> anyhow::Result<CertificateParams> {
     let now = now();
-    let (not_before, not_after) = (now - CLOCK_SKEW, now + AUTHORITY_LIFETIME);
-    let mut params = CertificateParams { not_before, not_after, ..CertificateParams::default() };
+    let mut params = CertificateParams::default();
+    (params.not_before, params.not_after) = (now - CLOCK_SKEW, now + AUTHORITY_LIFETIME);
     params.distinguished_name = subject(AUTHORITY);
     params.serial_number = Some(serial()?);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -265,8 +265,9 @@ fn now() -> OffsetDateTime {
 fn write_key(path: &Path, key: &KeyPair) -> anyhow::Result<()> {
     let written = match path.exists() {
         true => replace_privately(path, |file| file.write_all(key.serialize_pem().as_bytes())),
-        false => create_private(path)
-            .and_then(|mut file| file.write_all(key.serialize_pem().as_bytes())),
+        false => {
+            create_private(path).and_then(|mut file| file.write_all(key.serialize_pem().as_bytes()))
+        }
     };
     written.with_context(|| format!("failed to write {}", path.display()))
 }

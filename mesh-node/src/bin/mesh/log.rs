@@ -27,6 +27,7 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
         | Command::Call(_)
         | Command::Up(_)
         | Command::Keys(_)
+        | Command::Certs(_)
         | Command::Completions(_)
         | Command::Man(_) => Level::Warn,
     };

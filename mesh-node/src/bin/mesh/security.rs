@@ -10,13 +10,15 @@ use clap::builder::BoolishValueParser;
 use mesh_core::reach::{AllowedUrls, host_of, is_loopback_host};
 use mesh_core::registry::is_address;
 use mesh_node::http::RequestChecks;
-use mesh_node::net::CallRules;
+use mesh_node::net::{CallRules, GuardedListener};
 use mesh_node::registry::RegistrationGuard;
 use mesh_node::security::keys::{ClientKeys, KeyRing};
 use mesh_node::security::{AccessDoor, AddressBook, BrowserDoor, Credentials};
 use mesh_node::{AgentNode, GuardedNet, Host, Net, Observer, RegistryNode};
+use tokio::net::TcpListener;
 
 use super::WrongUsage;
+use super::tls::ProcessTls;
 
 /// The options of services.
 #[derive(Clone, Debug, Args)]
@@ -85,6 +87,7 @@ impl CredentialArgs {
 #[derive(Clone, Debug)]
 pub(crate) struct ServiceSecurity {
     door: BrowserDoor,
+    tls: ProcessTls,
     access: Option<Arc<AccessDoor>>,
     allowed: Vec<AllowedUrls>,
 }
@@ -99,25 +102,35 @@ impl SecurityArgs {
         &self,
         address: SocketAddr,
         own: &str,
+        tls: ProcessTls,
     ) -> anyhow::Result<ServiceSecurity> {
         let ip = address.ip();
-        if !ip.is_loopback() && self.keys.is_none() && !self.insecure {
+        let asks = self.keys.is_some() || tls.asks_clients();
+        if !ip.is_loopback() && !asks && !self.insecure {
             return Err(WrongUsage(open_to_all(address)).into());
         }
         let own = (!own.is_empty()).then_some(own);
         let hosts = self.allow_host.iter().map(String::as_str).chain(own);
         let door = hosts.fold(BrowserDoor::new(ip), BrowserDoor::allow_host);
         let door = self.allow_origin.iter().fold(door, |door, it| door.allow_origin(it));
-        Ok(ServiceSecurity { door, access: self.access()?, allowed: self.allow_urls.clone() })
+        let access = self.access(&tls)?;
+        Ok(ServiceSecurity { door, tls, access, allowed: self.allow_urls.clone() })
     }
 
-    fn access(&self) -> anyhow::Result<Option<Arc<AccessDoor>>> {
-        let Some(path) = &self.keys else { return Ok(None) };
-        let keys = KeyRing::open(path).with_context(|| path.display().to_string())?;
-        let keys = Arc::new(keys);
-        let kept = keys.clone();
-        tokio::spawn(async move { kept.keep_up().await });
-        Ok(Some(Arc::new(AccessDoor::new(keys))))
+    fn access(&self, tls: &ProcessTls) -> anyhow::Result<Option<Arc<AccessDoor>>> {
+        let keys = self.keys.as_ref().map(|path| {
+            KeyRing::open(path).map(Arc::new).with_context(|| path.display().to_string())
+        });
+        let keys = keys.transpose()?;
+        if let Some(keys) = keys.clone() {
+            tokio::spawn(async move { keys.keep_up().await });
+        }
+        let door = match (keys, tls.identity()) {
+            (None, None) => return Ok(None),
+            (keys, None) => AccessDoor::new(keys),
+            (keys, Some(identity)) => AccessDoor::new(keys).with_tls(identity.clone()),
+        };
+        Ok(Some(Arc::new(door)))
     }
 }
 
@@ -125,7 +138,8 @@ impl SecurityArgs {
 fn open_to_all(address: SocketAddr) -> anyhow::Error {
     anyhow!(
         "other machines reach {address}, and whoever reaches it could have jobs done: give \
-         it --keys FILE (`mesh keys new` makes one), or say --insecure if nobody but your own agents \
+         it --keys FILE (`mesh keys new` makes one) or --tls-ca, --tls-cert and --tls-key (`mesh \
+         certs new`), or say --insecure if nobody but your own agents \
          can reach it, or listen on 127.0.0.1"
     )
 }
@@ -160,7 +174,12 @@ impl ServiceSecurity {
     /// How an agent calls its registry and its peers.
     pub(crate) fn net(&self, registry: &str, credentials: Arc<Credentials>) -> GuardedNet {
         let rules = call_rules(registry, credentials);
-        GuardedNet::new(CallRules { allowed: self.allowed.clone(), ..rules })
+        self.tls.client(CallRules { allowed: self.allowed.clone(), ..rules })
+    }
+
+    /// Serves on a socket that listens already.
+    pub(crate) fn listen(&self, listener: TcpListener) -> GuardedListener {
+        self.tls.client(CallRules::default()).listen(listener)
     }
 }
 

@@ -10,7 +10,7 @@ use mesh_node::http::ServerLimits;
 use mesh_node::process::console::{print, say};
 use mesh_node::process::signals::Stop;
 use mesh_node::security::Credentials;
-use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
+use mesh_node::{Clock, GuardedNet, Net as _, RegistryNode, TokioNet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,7 +19,9 @@ use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
 use super::remote_text::harmless;
-use super::security::{ServiceSecurity, call_rules};
+use super::secure_folder::{REGISTRY_NAME, SecureFolder};
+use super::security::SecurityArgs;
+use super::tls::TlsArgs;
 use super::{WrongUsage, agent, identity, work};
 use crate::args::AgentSettings;
 
@@ -36,13 +38,24 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let (stopping, stopped) = watch::channel(false);
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?;
-    let security = args.security.service(address, args.listen.as_deref().unwrap_or_default())?;
+    let own = args.listen.as_deref().unwrap_or_default();
+    let secure = if args.secure { Some(SecureFolder::make()?) } else { None };
+    let (doors, tls) = match &secure {
+        Some(folder) => (folder.doors(&args.security), folder.tls(REGISTRY_NAME)?),
+        None => (args.security.clone(), args.tls.clone()),
+    };
+    let security = doors.service(address, own, tls.open_service()?)?;
     let address = address.to_string();
-    let credentials = args.credentials.open()?;
+    let credentials = match &secure {
+        Some(folder) => folder.agents().open()?,
+        None => args.credentials.open()?,
+    };
     let mut local = LocalAgents {
         clock,
         stopped,
-        security: security.clone(),
+        doors,
+        tls,
+        secure,
         credentials: credentials.clone(),
         agents: JoinSet::new(),
         names: BTreeSet::new(),
@@ -52,12 +65,15 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let node = security.registry(node);
     // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
+    let registry = security.listen(registry);
     let serving = tokio::spawn(async move {
-        node.run::<TokioNet>(registry, ServerLimits::default(), signalled(ended)).await
+        node.run::<GuardedNet>(registry, ServerLimits::default(), signalled(ended)).await
     });
-    print(&format!("registry      http://{address}/services\n"));
+    let net = security.net(&address, credentials);
+    let scheme = net.scheme();
+    print(&format!("registry      {scheme}://{address}/services\n"));
 
-    let mesh = MeshClient::new(clock, call_rules(&address, credentials));
+    let mesh = MeshClient::new(clock, &address, net);
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
         local.start(&args.settings, &address).await?;
@@ -72,12 +88,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     tokio::time::sleep(args.settings.sample).await;
     let work = async {
         first_job(&mesh, &last, args).await;
-        print(&format!(
-            "\nCtrl-C ends it. Meanwhile:\n  mesh orchestrate --registry {address} --watch\n  \
-             curl -s http://{}/rpc -H 'content-type: application/json' -d \
-             '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'\n",
-            last.url
-        ));
+        print(&meanwhile(local.secure.as_ref(), &address, &format!("{scheme}://{}", last.url)));
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -93,11 +104,26 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the user may do while it runs: commands for another terminal.
+fn meanwhile(secure: Option<&SecureFolder>, registry: &str, agent: &str) -> String {
+    let (before, more) = match secure {
+        Some(folder) => (folder.exports(), folder.curl()),
+        None => (String::new(), String::new()),
+    };
+    format!(
+        "\nCtrl-C ends it. Meanwhile:\n{before}  mesh orchestrate --registry {registry} --watch\n  \
+         curl -s {agent}/rpc {more}-H 'content-type: application/json' -d \
+         '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'\n"
+    )
+}
+
 /// The agents of this process, which all end when the process is told to stop.
 struct LocalAgents {
     clock: Clock,
     stopped: watch::Receiver<bool>,
-    security: ServiceSecurity,
+    doors: SecurityArgs,
+    tls: TlsArgs,
+    secure: Option<SecureFolder>,
     credentials: Arc<Credentials>,
     agents: JoinSet<()>,
     names: BTreeSet<String>,
@@ -113,16 +139,23 @@ impl LocalAgents {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
         let listener = identity::any_port(&mut rng).await?;
-        let url = TokioNet::local_addr(&listener)?.to_string();
+        let address = TokioNet::local_addr(&listener)?;
+        let url = address.to_string();
         let name = identity::name(Some(&self.names), &mut rng);
         self.names.insert(name.clone());
-        print(&format!("{name:<13} http://{url}/rpc\n"));
-        let agent = ListedAgent { name: name.clone(), url: url.clone() };
+        let tls = match &self.secure {
+            Some(folder) => folder.tls(&name)?,
+            None => self.tls.clone(),
+        };
+        let security = self.doors.service(address, "", tls.open_service()?)?;
+        let net = security.net(registry, self.credentials.clone());
+        print(&format!("{name:<13} {}://{url}/rpc\n", net.scheme()));
+        let agent = ListedAgent { name: name.clone(), url: url.clone(), is_listed: true };
         let registry = registry.to_owned();
-        let net = self.security.net(&registry, self.credentials.clone());
         let new = agent::NewAgent { name, local: url.clone(), url, registry, net, seed };
         let node = agent::node(self.clock, settings, new).await?;
-        let node = self.security.agent(node);
+        let node = security.agent(node);
+        let listener = security.listen(listener);
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;

@@ -56,15 +56,7 @@ impl ServerCertVerifier for ChainVerifier {
         let algorithms = self.provider.signature_verification_algorithms.all;
         let usage = KeyUsage::server_auth();
         certificate
-            .verify_for_usage(
-                algorithms,
-                &self.roots,
-                intermediates,
-                now,
-                usage,
-                revocation,
-                None,
-            )
+            .verify_for_usage(algorithms, &self.roots, intermediates, now, usage, revocation, None)
             .map_err(translated)?;
         Ok(ServerCertVerified::assertion())
     }

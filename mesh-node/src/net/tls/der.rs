@@ -1,5 +1,8 @@
 //! Reads of a certificate what the libraries don't tell: its serial number and when it is valid.
 
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
 use crate::security::UtcTime;
 
 /// The tags of DER (X.690) that are met on the way.
@@ -11,15 +14,23 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// What a certificate says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CertificateFacts {
-    pub(crate) serial: Vec<u8>,
-    pub(crate) not_before: UtcTime,
-    pub(crate) not_after: UtcTime,
+pub struct CertificateFacts {
+    /// The serial number, which its authority gave it.
+    pub serial: Vec<u8>,
+    /// From when on it is valid.
+    pub not_before: UtcTime,
+    /// Until when it is valid.
+    pub not_after: UtcTime,
 }
 
 impl CertificateFacts {
-    /// Reads a certificate (RFC 5280, section 4.1); `None` if it is malformed.
-    pub(crate) fn read(der: &[u8]) -> Option<Self> {
+    /// Reads the first certificate of a file in PEM; `None` if there is none.
+    pub fn read_pem(pem: &[u8]) -> Option<Self> {
+        Self::read(&CertificateDer::from_pem_slice(pem).ok()?)
+    }
+
+    /// Reads a certificate in DER (RFC 5280, section 4.1); `None` if it is malformed.
+    pub fn read(der: &[u8]) -> Option<Self> {
         let (certificate, _) = element(der, SEQUENCE)?;
         let (body, _) = element(certificate, SEQUENCE)?;
         let rest = element(body, VERSION).map_or(body, |(_, rest)| rest);
@@ -95,7 +106,10 @@ mod tests {
             assert_eq!(CertificateFacts::read(bytes), None, "{bytes:x?}");
         }
         let utc = [&[UTC_TIME, 13][..], b"491231235959Z"].concat();
-        assert_eq!(time(&utc).map(|(time, _)| time.to_string()).as_deref(), Some("2049-12-31T23:59:59Z"));
+        assert_eq!(
+            time(&utc).map(|(time, _)| time.to_string()).as_deref(),
+            Some("2049-12-31T23:59:59Z")
+        );
         let general = [&[GENERALIZED_TIME, 15][..], b"20500101000000Z"].concat();
         let general = time(&general).map(|(time, _)| time.to_string());
         assert_eq!(general.as_deref(), Some("2050-01-01T00:00:00Z"));

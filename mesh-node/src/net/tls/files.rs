@@ -166,13 +166,12 @@ impl TlsFiles {
             None => builder.with_no_client_auth(),
             Some(roots) => {
                 let roots = Arc::new(roots);
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
-                        .with_crls(crls)
-                        .only_check_end_entity_revocation()
-                        .enforce_revocation_expiration()
-                        .build()
-                        .map_err(|error| self.failure(error))?;
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone())
+                    .with_crls(crls)
+                    .only_check_end_entity_revocation()
+                    .enforce_revocation_expiration()
+                    .build()
+                    .map_err(|error| self.failure(error))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };

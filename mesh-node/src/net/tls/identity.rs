@@ -116,7 +116,11 @@ impl TlsIdentity {
     }
 
     /// Counts the handshake of a client, and logs one that failed.
-    pub(super) fn count_handshake(&self, client: Option<std::net::SocketAddr>, error: Option<&str>) {
+    pub(super) fn count_handshake(
+        &self,
+        client: Option<std::net::SocketAddr>,
+        error: Option<&str>,
+    ) {
         let Some(error) = error else {
             self.done.fetch_add(1, Ordering::Relaxed);
             return;
@@ -157,9 +161,8 @@ impl TlsIdentity {
             let help = "When the own certificate expires, in seconds since 1970.";
             page.gauge(name, help, not_after.as_unix());
         }
-        let counts = [("ok", &self.done), ("failed", &self.failed)].map(|(word, count)| {
-            (format!("result=\"{word}\""), count.load(Ordering::Relaxed))
-        });
+        let counts = [("ok", &self.done), ("failed", &self.failed)]
+            .map(|(word, count)| (format!("result=\"{word}\""), count.load(Ordering::Relaxed)));
         page.counters("mesh_tls_handshakes_total", "Handshakes of clients, by result.", counts);
         let failed = self.reload_failures.load(Ordering::Relaxed);
         let help = "Times that changed certificates could not be used.";

@@ -6,6 +6,7 @@ mod files;
 mod identity;
 mod server_stream;
 
+pub use der::CertificateFacts;
 pub use files::{TlsError, TlsFiles};
 pub use identity::TlsIdentity;
 pub(super) use server_stream::ServerTlsStream;

@@ -46,10 +46,7 @@ impl ServerTlsStream {
     }
 
     /// The stream inside, once the handshake is done. `None` if it has failed.
-    fn poll_open(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Pin<&mut TlsStream<TcpStream>>>> {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<Option<Pin<&mut TlsStream<TcpStream>>>> {
         if let HandshakeState::Shaking(handshake) = &mut self.state {
             self.state = match ready!(handshake.as_mut().poll(cx)) {
                 Ok(stream) => HandshakeState::Open(stream),

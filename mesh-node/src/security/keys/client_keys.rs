@@ -102,7 +102,7 @@ mod tests {
         let text = format!("# of agent-1\n\n {} \n{}\n", key("register"), key("call"));
         let keys = ClientKeys::parse(&text).expect("keys");
         let shown = |value: Option<&HeaderValue>| {
-            value.map(|value| value.to_str().expect("text").replace(secret, "").to_owned())
+            value.map(|value| value.to_str().expect("text").replace(secret, ""))
         };
         assert_eq!(shown(keys.for_registry()).as_deref(), Some("Bearer mesh_register_a1_"));
         assert_eq!(shown(keys.for_agents()).as_deref(), Some("Bearer mesh_call_a1_"));

@@ -137,18 +137,23 @@ struct RawKeyRecord {
     owner: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     names: Vec<NamePattern>,
-    sha256: String,
     created: UtcTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<UtcTime>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     note: String,
+    /// The last field, so that a record that was cut off has none.
+    sha256: String,
 }
 
 /// The whole file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawKeyFile {
+    /// How many keys there are, so that a file that was cut off between two of them is noticed. A
+    /// file that people write may leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
     /// A file without this is one that is just being written: `mesh keys` writes an empty list when
     /// the last key is revoked.
     #[serde(default)]
@@ -176,6 +181,14 @@ pub enum KeyFileError {
         id: KeyId,
         /// What is wrong.
         problem: String,
+    },
+    /// It was cut off.
+    #[error("it has {found} of its {count} keys")]
+    CutOff {
+        /// How many keys it has.
+        found: usize,
+        /// How many it says that it has.
+        count: usize,
     },
     /// Nobody could do anything with it. A file that is just being written may be empty, too.
     #[error("it has no keys; make one with `mesh keys new`")]
@@ -209,7 +222,12 @@ impl KeySet {
             KeyFileError::Toml { line: before.matches('\n').count() + 1, message }
         })?;
         let mut keys = BTreeMap::new();
-        for raw in raw.key.ok_or(KeyFileError::Empty)? {
+        let records = raw.key.ok_or(KeyFileError::Empty)?;
+        let found = records.len();
+        if let Some(count) = raw.count.filter(|count| *count != found) {
+            return Err(KeyFileError::CutOff { found, count });
+        }
+        for raw in records {
             let record = checked(raw)?;
             let id = record.id.clone();
             if keys.insert(id.clone(), record).is_some() {
@@ -226,8 +244,8 @@ impl KeySet {
     /// # Errors
     /// If it can't be written, or somebody else is writing it.
     pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
-        let key = Some(self.0.values().map(raw).collect());
-        let text = toml::to_string(&RawKeyFile { key });
+        let (count, key) = (Some(self.0.len()), Some(self.0.values().map(raw).collect()));
+        let text = toml::to_string(&RawKeyFile { count, key });
         let text = text.map_err(|error| io::Error::other(error.to_string()))?;
         let text = format!("{HEADER}\n{text}");
         Ok(replace_privately(path, |file| file.write_all(text.as_bytes()))?)
@@ -309,6 +327,11 @@ mod tests {
         record.note = "of the \"fleet\"".to_owned();
         assert!(keys.insert(record));
         keys.write(&path).expect("written");
+        // Wherever the file is cut off, it is not taken for a whole one.
+        let whole = std::fs::read_to_string(&path).expect("a file");
+        for end in (0..whole.trim_end().len()).filter(|end| whole.is_char_boundary(*end)) {
+            assert!(KeySet::parse(&whole[..end]).is_err(), "{}", &whole[..end]);
+        }
         assert_eq!(KeySet::read(&path).expect("read"), keys);
         keys.remove(&"a1".parse().unwrap());
         keys.write(&path).expect("written over the first");

@@ -183,7 +183,7 @@ impl KeyRing {
             (Some(_), _) => tracing::debug!(%client, path, reason, "turned away"),
             // The id is for finding whose key it is; the secret is never logged.
             (None, Ok(key)) => {
-                tracing::warn!(%client, path, reason, key = %key.id(), "turned away")
+                tracing::warn!(%client, path, reason, key = %key.id(), "turned away");
             }
             (None, Err(_)) => tracing::warn!(%client, path, reason, "turned away"),
         }
@@ -272,7 +272,13 @@ mod tests {
             headers.append(*name, HeaderValue::from_str(value).expect("a value"));
         }
         let (method, uri) = (Method::POST, Uri::from_static("/rpc"));
-        Head { method, uri, headers, client: SocketAddr::from(([10, 0, 0, 1], 1)) }
+        Head {
+            method,
+            uri,
+            headers,
+            client: SocketAddr::from(([10, 0, 0, 1], 1)),
+            certificate: None,
+        }
     }
 
     fn tried(ring: &KeyRing, fields: &[(&'static str, String)]) -> Result<Role, AuthFailure> {

@@ -8,7 +8,6 @@ use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_core::text::closest;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
-use mesh_node::net::CallRules;
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
 use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
 use mesh_node::{Clock, GuardedNet};
@@ -26,6 +25,8 @@ pub(crate) struct ListedAgent {
     pub(crate) name: String,
     /// The agent's address, `host:port`.
     pub(crate) url: String,
+    /// Whether a registry lists it under that name; else the user has named its address.
+    pub(crate) is_listed: bool,
 }
 
 /// A client of the mesh that one registry lists. Copies share the connections.
@@ -61,10 +62,10 @@ impl AgentCallError {
 }
 
 impl MeshClient {
-    /// A client of the registry that these rules name.
-    pub(crate) fn new(clock: Clock, rules: CallRules) -> Self {
-        let registry = rules.registries.first().cloned().unwrap_or_default();
-        let client = Client::new(GuardedNet::new(rules), ClientLimits::default());
+    /// A client of this registry and of the agents that it lists.
+    pub(crate) fn new(clock: Clock, registry: &str, net: GuardedNet) -> Self {
+        let registry = registry.to_owned();
+        let client = Client::new(net, ClientLimits::default());
         Self { clock, registry, client }
     }
 
@@ -119,8 +120,11 @@ impl MeshClient {
         })?;
         let index = answer.header(INDEX_HEADER).and_then(|index| index.parse().ok());
         let leases = listing(0, services).leases;
-        let agent =
-            |(name, url): (&str, &str)| ListedAgent { name: name.to_owned(), url: url.to_owned() };
+        let agent = |(name, url): (&str, &str)| ListedAgent {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            is_listed: true,
+        };
         let agents = leases.iter().map(|lease| agent((&lease.name, &lease.url))).collect();
         Ok((agents, index.unwrap_or_default()))
     }
@@ -160,6 +164,7 @@ impl MeshClient {
         // Params that are objects of strings and numbers can always be written.
         let body = jsonrpc::request(method, params, &id).unwrap_or_default();
         let to = ServiceAddress::agent(&agent.url);
+        let to = if agent.is_listed { to.of(&agent.name) } else { to };
         let timeout = timeout.saturating_add(TIMEOUT_MARGIN);
         let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
         let RpcAnswer { outcome, origin } = answered;

@@ -20,7 +20,9 @@ use super::remote_text::{harmless, json_text};
 use super::security::call_rules;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let mesh = MeshClient::new(clock, call_rules(&args.registry.address, args.credentials.open()?));
+    let registry = &args.registry.address;
+    let net = args.tls.open()?.client(call_rules(registry, args.credentials.open()?));
+    let mesh = MeshClient::new(clock, registry, net);
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }
