@@ -61,7 +61,11 @@ impl fmt::Debug for GuardedListener {
 impl GuardedNet {
     /// A network with these rules, and without TLS.
     pub fn new(rules: CallRules) -> Self {
-        Self { rules: Arc::new(rules), ..Self::default() }
+        Self {
+            rules: Arc::new(rules),
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
     }
 
     /// The same network, where every stream has TLS with these certificates.

@@ -31,6 +31,7 @@ struct CertifiedPeer {
 impl StreamPeer {
     /// The other end of a stream that is about to begin a handshake. The stream is not used any more
     /// once `generation` changes.
+    #[cfg(feature = "tls")]
     pub(super) fn certified(generation: watch::Receiver<u64>) -> Self {
         let clock = Clock::start();
         let opened_with = *generation.borrow();
@@ -39,6 +40,7 @@ impl StreamPeer {
     }
 
     /// The handshake is done, and this is what the other end has shown.
+    #[cfg(feature = "tls")]
     pub(super) fn has_shown(&self, certificate: Option<PeerCertificate>) {
         if let Some(peer) = &self.0 {
             // It fails only if there was a handshake already.

@@ -6,7 +6,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 
 use super::certificate::PeerCertificate;
-use super::keys::{AuthFailure, KeyRecord, KeyRing, KeySet, NamePattern, Role};
+use super::keys::{AgentNames, AuthFailure, KeyRecord, KeyRing, KeySet, Role};
 use crate::http::{Head, RequestCheck, Response};
 use crate::metrics::MetricsPage;
 #[cfg(feature = "tls")]
@@ -20,7 +20,7 @@ pub struct Caller {
     pub owner: Arc<str>,
     /// The names to which its key binds it; `None` if keys are not asked for, or it may do
     /// everything.
-    key_names: Option<Vec<NamePattern>>,
+    key_names: Option<Vec<AgentNames>>,
     /// The certificate that binds it to names; `None` if certificates are not asked for, or it may
     /// do everything.
     certificate: Option<Arc<PeerCertificate>>,

@@ -27,4 +27,5 @@ pub use certificate::{IdentityError, PeerCertificate, SpiffeId};
 pub use credentials::Credentials;
 pub use private_file::{check_private, create_private, replace_privately};
 pub use utc::UtcTime;
+#[cfg(feature = "tls")]
 pub(crate) use watched_file::WatchedFile;

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use mesh_core::duration::parse_duration;
 use mesh_core::registry::is_name;
 use mesh_node::process::console::{print, say};
-use mesh_node::security::keys::{ApiKey, KeyId, KeyRecord, KeySet, NamePattern, Role};
+use mesh_node::security::keys::{AgentNames, ApiKey, KeyId, KeyRecord, KeySet, Role};
 use mesh_node::security::{UtcTime, check_private, create_private};
 use serde_json::json;
 
@@ -68,7 +68,7 @@ struct NewKeyArgs {
     /// The names under which its owner may register agents: a name, or worker-* for all that begin
     /// so; may be given several times
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    names: Vec<NamePattern>,
+    names: Vec<AgentNames>,
     /// Who has the key; keys with the same owner take over each other's names [default: its id]
     #[arg(long, value_name = "NAME", value_parser = owner)]
     owner: Option<String>,

@@ -27,14 +27,14 @@ const HEADER: &str = "\
 /// Names of agents: one name, or all that begin alike (`worker-*`, or `*` for every name).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum NamePattern {
+pub enum AgentNames {
     /// This name.
     One(String),
     /// All names that begin with this.
     Prefix(String),
 }
 
-impl NamePattern {
+impl AgentNames {
     /// Whether the name is one of these.
     pub fn has(&self, name: &str) -> bool {
         match self {
@@ -44,7 +44,7 @@ impl NamePattern {
     }
 }
 
-impl FromStr for NamePattern {
+impl FromStr for AgentNames {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -61,7 +61,7 @@ impl FromStr for NamePattern {
     }
 }
 
-impl fmt::Display for NamePattern {
+impl fmt::Display for AgentNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::One(name) => f.write_str(name),
@@ -70,7 +70,7 @@ impl fmt::Display for NamePattern {
     }
 }
 
-impl TryFrom<String> for NamePattern {
+impl TryFrom<String> for AgentNames {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -78,8 +78,8 @@ impl TryFrom<String> for NamePattern {
     }
 }
 
-impl From<NamePattern> for String {
-    fn from(pattern: NamePattern) -> Self {
+impl From<AgentNames> for String {
+    fn from(pattern: AgentNames) -> Self {
         pattern.to_string()
     }
 }
@@ -95,7 +95,7 @@ pub struct KeyRecord {
     /// later one takes over the names that were registered with the earlier one.
     pub owner: String,
     /// The names under which its owner may register agents.
-    pub names: Vec<NamePattern>,
+    pub names: Vec<AgentNames>,
     /// The hash of its secret.
     pub digest: KeyDigest,
     /// When it was made.
@@ -136,7 +136,7 @@ struct RawKeyRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    names: Vec<NamePattern>,
+    names: Vec<AgentNames>,
     created: UtcTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<UtcTime>,
@@ -365,9 +365,9 @@ mod tests {
 
     #[test]
     fn names_are_one_or_all_that_begin_alike() {
-        let has = |pattern: &str, name: &str| pattern.parse::<NamePattern>().unwrap().has(name);
+        let has = |pattern: &str, name: &str| pattern.parse::<AgentNames>().unwrap().has(name);
         assert!(has("a", "a") && !has("a", "ab") && has("a*", "ab") && has("*", "x"));
         assert!(!has("a*", "ba") && !has("worker-*", "worker"));
-        assert!("a*b".parse::<NamePattern>().is_err() && "".parse::<NamePattern>().is_err());
+        assert!("a*b".parse::<AgentNames>().is_err() && "".parse::<AgentNames>().is_err());
     }
 }

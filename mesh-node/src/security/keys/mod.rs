@@ -8,5 +8,5 @@ mod key_ring;
 
 pub use api_key::{ApiKey, KeyDigest, KeyError, KeyId, Role};
 pub use client_keys::ClientKeys;
-pub use key_file::{KeyFileError, KeyRecord, KeySet, NamePattern};
+pub use key_file::{AgentNames, KeyFileError, KeyRecord, KeySet};
 pub use key_ring::{AuthFailure, KeyRing};
