@@ -28,9 +28,8 @@ pub(crate) struct SecurityArgs {
     /// may be given several times. Requests to other names are refused
     #[arg(long, env = "MESH_ALLOW_HOST", value_name = "HOST", value_delimiter = ',', value_parser = host)]
     pub(crate) allow_host: Vec<String>,
-    /// An origin whose web pages may call this service, such as https://dashboard.example.com; may
-    /// be given several times
-    #[arg(long, env = "MESH_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',', value_parser = origin)]
+    /// An origin whose web pages may call this service; may be given several times
+    #[arg(long, env = "MESH_ALLOW_ORIGIN", value_name = "https://HOST", value_delimiter = ',', value_parser = origin)]
     pub(crate) allow_origin: Vec<String>,
     /// Addresses that agents may have though they don't register from there: a network, such as
     /// 10.0.0.0/8, or a domain; may be given several times. Agents call only such addresses, too
