@@ -64,7 +64,7 @@
 //!                     let output = to_raw_value(&task.text.to_uppercase()).expect("a string");
 //!                     self.agents[of].handle_job_result(now, job, Ok(output.into()));
 //!                 }
-//!                 Effect::Registry { call, request } => {
+//!                 Effect::Registry { call, request, .. } => {
 //!                     let reply = self.ask_registry(request);
 //!                     self.agents[of].handle_registry_reply(now, call, reply);
 //!                 }
@@ -136,7 +136,6 @@ pub mod conflict;
 pub mod duration;
 pub mod formula;
 pub mod hash;
-pub mod held_names;
 pub mod jsonrpc;
 pub mod load;
 pub mod parameter;
@@ -148,6 +147,7 @@ pub mod registry;
 pub mod resilience;
 pub mod roster;
 pub mod routing;
+pub mod scaling;
 pub mod seed;
 pub mod sessions;
 pub mod skills;

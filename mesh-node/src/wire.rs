@@ -21,6 +21,12 @@ pub const EPOCH_HEADER: &str = "mesh-epoch";
 /// life of the registry to the next.
 pub const INDEX_HEADER: &str = "mesh-index";
 
+/// Header of the list: the revision of the registry's store that it shows, if there is a store.
+pub const REVISION_HEADER: &str = "mesh-revision";
+/// Header of the list: how many of its leases have run out, and are kept because too many agents
+/// fell silent at once.
+pub const PROTECTED_HEADER: &str = "mesh-protected";
+
 /// Header of an agent's answer that has errors in it. For each response, in their order, it says
 /// whose error that is, as [`mesh_core::codec::Origin`] writes it, or [`NO_ERROR`]. It is a header
 /// because nothing that did a job can set a header, and because JSON-RPC libraries look at nothing
@@ -67,7 +73,7 @@ fn is_one(weight: &Weight) -> bool {
 
 impl From<Registration> for RegisterBody {
     fn from(from: Registration) -> Self {
-        let Registration { name, url, incarnation, renew, load, profile } = from;
+        let Registration { name, url, incarnation, renew, load, profile, owner: _ } = from;
         let (skills, weight) = (profile.skills().clone(), profile.weight());
         let site = profile.site().cloned();
         Self { name, url, incarnation, renew, load, skills, weight, site }
@@ -78,7 +84,7 @@ impl From<RegisterBody> for Registration {
     fn from(from: RegisterBody) -> Self {
         let RegisterBody { name, url, incarnation, renew, load, skills, weight, site } = from;
         let profile = Profile::new(skills, weight, site);
-        Self { name, url, incarnation, renew, load, profile }
+        Self { name, url, incarnation, renew, load, profile, owner: None }
     }
 }
 
@@ -102,8 +108,8 @@ pub struct RegisteredBody {
 pub struct RefusedBody {
     /// What is wrong, for people.
     pub error: String,
-    /// For programs: "unknown_lease", "stale_incarnation", "held", "address",
-    /// "registry_full" or "invalid".
+    /// For programs: "unknown_lease", "stale_incarnation", "held", "address", "registry_full",
+    /// "store_unavailable" or "invalid".
     #[serde(default)]
     pub reason: String,
     /// With "stale_incarnation": the newest incarnation that the registry knows of this name.
@@ -133,6 +139,16 @@ pub struct DeregisterBody {
     pub incarnation: Option<u64>,
 }
 
+/// Body of `POST /drain`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DrainBody {
+    /// The name of an agent that has a lease.
+    pub name: Name,
+    /// Whether the agent is about to go: others then choose it for new jobs only if there is no
+    /// other.
+    pub draining: bool,
+}
+
 /// Answer to `GET /services`: the live leases by name.
 pub type ServicesBody = BTreeMap<Name, ServiceBody>;
 
@@ -156,9 +172,40 @@ pub struct ServiceBody {
     /// Where the agent lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Name>,
+    /// What is special about the lease; left out if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<LeaseState>,
     /// Time since the agent's last heartbeat, in milliseconds.
     #[serde(default)]
     pub last_heartbeat_ms: u64,
+}
+
+/// What is special about a lease, in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeaseState {
+    /// The agent is about to go.
+    Draining,
+    /// The lease was taken over from the store, and its agent was not heard since.
+    Recovering,
+    /// The lease has run out and is kept, because too many agents fell silent at once.
+    Protected,
+    /// A state of a later version.
+    #[serde(other)]
+    Other,
+}
+
+impl LeaseState {
+    /// The state of a lease. What an agent wants comes before what the registry knows.
+    fn of(lease: &Lease) -> Option<Self> {
+        if lease.draining {
+            Some(Self::Draining)
+        } else if lease.recovering {
+            Some(Self::Recovering)
+        } else {
+            lease.is_protected().then_some(Self::Protected)
+        }
+    }
 }
 
 impl ServiceBody {
@@ -171,6 +218,7 @@ impl ServiceBody {
             skills: lease.profile.skills().clone(),
             weight: lease.profile.weight(),
             site: lease.profile.site().cloned(),
+            state: LeaseState::of(lease),
             last_heartbeat_ms: age.as_millis() as u64,
         }
     }
@@ -222,6 +270,7 @@ fn service(name: &str, agent: &Value) -> Option<(Name, ServiceBody)> {
         skills: field(agent, "skills"),
         weight: field(agent, "weight"),
         site: field(agent, "site"),
+        state: field(agent, "state"),
         last_heartbeat_ms: agent.get("last_heartbeat_ms").and_then(Value::as_u64).unwrap_or(0),
     };
     Some((name.into(), body))
@@ -245,7 +294,10 @@ pub fn listing(epoch: u64, services: ServicesBody) -> Listing {
         is_address.then(|| {
             let site = service.site.filter(|site| is_site(site));
             let profile = Profile::new(service.skills, service.weight, site);
-            ListedLease::new(name, url, incarnation, service.load).with_profile(profile)
+            let draining = service.state == Some(LeaseState::Draining);
+            ListedLease::new(name, url, incarnation, service.load)
+                .with_profile(profile)
+                .with_draining(draining)
         })
     };
     Listing { epoch, leases: services.into_iter().filter_map(lease).collect() }

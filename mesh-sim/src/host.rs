@@ -1,10 +1,10 @@
 //! The numbers of a run's hosts and agents, and tables that are indexed by these numbers.
 //!
-//! The hosts of a run are the registry, the client (which sends the workload) and the agents.
+//! The hosts of a run are the registries, the client (which sends the workload) and the agents.
 //! Faults, links and connections concern hosts, so they use [`HostId`]; machines, policies and
 //! figures belong to agents, so they use [`AgentId`]. Only this module converts between the two,
 //! and only it knows the order of hosts: first the registry, then the client, then the agents as in
-//! the scenario.
+//! the scenario, then the other registries if there are several.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,7 +13,11 @@ use std::ops::{Index, IndexMut};
 /// The number of hosts before the first agent: the registry and the client.
 const BEFORE_AGENTS: u32 = 2;
 
-/// The number of a host in a run: the registry, the client or an agent.
+/// Marks the numbers of the registries after the first. So a number alone says what a host is, and
+/// the numbers of all other hosts don't depend on how many registries there are.
+const FURTHER_REGISTRY: u32 = 1 << 31;
+
+/// The number of a host in a run: a registry, the client or an agent.
 ///
 /// It is valid for one scenario. It is printed as a plain number; that number is part of the host's
 /// address in the simulated network, and of the labels of the random streams of its links.
@@ -33,10 +37,23 @@ pub struct HostId(u32);
 pub struct AgentId(u32);
 
 impl HostId {
-    /// The registry.
+    /// The registry; the first one if there are several.
     pub const REGISTRY: Self = Self(0);
     /// The client, which sends the workload.
     pub const CLIENT: Self = Self(1);
+
+    /// A registry by its position among the registries of a mesh of so many agents.
+    pub const fn registry(position: usize, agents: usize) -> Self {
+        match position.checked_sub(1) {
+            None => Self::REGISTRY,
+            Some(further) => Self(FURTHER_REGISTRY | (BEFORE_AGENTS + (agents + further) as u32)),
+        }
+    }
+
+    /// Whether a registry lives there.
+    pub const fn is_registry(self) -> bool {
+        self.0 == Self::REGISTRY.0 || self.0 & FURTHER_REGISTRY != 0
+    }
 
     /// The host with this number, as it is printed.
     pub const fn new(number: u32) -> Self {
@@ -48,8 +65,11 @@ impl HostId {
         self.0
     }
 
-    /// The agent on the host; `None` for the registry and the client.
+    /// The agent on the host; `None` for the registries and the client.
     pub const fn agent(self) -> Option<AgentId> {
+        if self.0 & FURTHER_REGISTRY != 0 {
+            return None;
+        }
         match self.0.checked_sub(BEFORE_AGENTS) {
             Some(number) => Some(AgentId(number)),
             None => None,
@@ -86,6 +106,12 @@ pub trait IndexedId: Copy {
     /// The id of the position `index`.
     fn from_index(index: usize) -> Self;
 
+    /// The id of the position `index`, which is one of those at the end that a table has set apart
+    /// ([`HostMap::of_hosts`]).
+    fn from_end_index(index: usize) -> Self {
+        Self::from_index(index)
+    }
+
     /// The position of this id.
     fn index(self) -> usize;
 }
@@ -95,8 +121,12 @@ impl IndexedId for HostId {
         Self(index as u32)
     }
 
+    fn from_end_index(index: usize) -> Self {
+        Self(FURTHER_REGISTRY | index as u32)
+    }
+
     fn index(self) -> usize {
-        self.0 as usize
+        (self.0 & !FURTHER_REGISTRY) as usize
     }
 }
 
@@ -129,6 +159,8 @@ pub type AgentMap<T> = IdMap<AgentId, T>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap<K, T> {
     values: Vec<T>,
+    /// How many ids at the end are set apart: of a table by host, the registries after the first.
+    apart: usize,
     id: PhantomData<K>,
 }
 
@@ -153,17 +185,31 @@ impl<K: IndexedId, T> IdMap<K, T> {
 
     /// Every id, in order.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = K> + use<K, T> {
-        (0..self.values.len()).map(K::from_index)
+        let apart = self.first_apart();
+        (0..self.values.len()).map(move |index| id_at(index, apart))
+    }
+
+    /// The first position that is set apart.
+    fn first_apart(&self) -> usize {
+        self.values.len() - self.apart
+    }
+
+    /// A table of the same ids, with what `of` makes of each id and its value.
+    pub fn map<U>(&self, mut of: impl FnMut(K, &T) -> U) -> IdMap<K, U> {
+        let values = self.iter().map(|(id, value)| of(id, value)).collect();
+        IdMap { values, apart: self.apart, id: PhantomData }
     }
 
     /// Every id with its value, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &T)> {
-        self.values.iter().enumerate().map(|(index, value)| (K::from_index(index), value))
+        let apart = self.first_apart();
+        self.values.iter().enumerate().map(move |(index, value)| (id_at(index, apart), value))
     }
 
     /// Every id with a mutable reference to its value, in order.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (K, &mut T)> {
-        self.values.iter_mut().enumerate().map(|(index, value)| (K::from_index(index), value))
+        let apart = self.first_apart();
+        self.values.iter_mut().enumerate().map(move |(index, value)| (id_at(index, apart), value))
     }
 
     /// The values in the order of their ids.
@@ -178,20 +224,38 @@ impl<K: IndexedId, T> IdMap<K, T> {
 
     /// The first id for whose value `is_wanted` is true.
     pub fn find(&self, is_wanted: impl FnMut(&T) -> bool) -> Option<K> {
-        self.values.iter().position(is_wanted).map(K::from_index)
+        let apart = self.first_apart();
+        self.values.iter().position(is_wanted).map(|index| id_at(index, apart))
     }
 }
 
+/// The id at a position, if those from `apart` on are set apart.
+fn id_at<K: IndexedId>(index: usize, apart: usize) -> K {
+    if index < apart { K::from_index(index) } else { K::from_end_index(index) }
+}
+
 impl<T> HostMap<T> {
+    /// A table of the first registry, the client, the agents in the scenario's order, and `further`
+    /// registries.
+    pub fn of_hosts(values: Vec<T>, further: usize) -> Self {
+        Self { apart: further.min(values.len()), values, id: PhantomData }
+    }
+
+    /// The registries in their order.
+    pub fn registries(&self) -> impl ExactSizeIterator<Item = HostId> + use<T> {
+        let (count, agents) = (1 + self.apart, self.agents().count());
+        (0..count).map(move |position| HostId::registry(position, agents))
+    }
+
     /// The agents, in the scenario's order.
     pub fn agents(&self) -> impl DoubleEndedIterator<Item = AgentId> + use<T> {
-        (0..self.values.len()).filter_map(|index| HostId::from_index(index).agent())
+        (0..self.first_apart()).filter_map(|index| HostId::from_index(index).agent())
     }
 }
 
 impl<K, T> From<Vec<T>> for IdMap<K, T> {
     fn from(values: Vec<T>) -> Self {
-        Self { values, id: PhantomData }
+        Self { values, apart: 0, id: PhantomData }
     }
 }
 
@@ -229,5 +293,22 @@ mod tests {
         assert_eq!(hosts.find(|name| *name == "b"), Some(AgentId::new(1).host()));
         let back = hosts.ids().filter_map(HostId::agent);
         assert!(back.eq(hosts.agents()));
+    }
+
+    #[test]
+    fn further_registries_come_last_and_are_no_agents() {
+        let hosts = HostMap::of_hosts(vec!["registry", "client", "a", "b", "registry-2"], 1);
+        let registries: Vec<HostId> = hosts.registries().collect();
+        assert_eq!(registries, [HostId::registry(0, 2), HostId::registry(1, 2)]);
+        assert_eq!(
+            registries.iter().map(|id| hosts[*id]).collect::<Vec<_>>(),
+            ["registry", "registry-2"]
+        );
+        assert!(registries.iter().all(|id| id.is_registry() && id.agent().is_none()));
+        assert_eq!(hosts.agents().count(), 2);
+        assert_eq!(hosts.ids().last(), Some(registries[1]));
+        assert_eq!(hosts.find(|name| *name == "registry-2"), Some(registries[1]));
+        assert_eq!(hosts.map(|id, _| id).values().last(), Some(&registries[1]));
+        assert_eq!(HostId::new(registries[1].number()), registries[1]);
     }
 }

@@ -3,10 +3,23 @@
 
 use mesh_core::protocol::Name;
 
-/// The registry's host name in scenario files, faults and link patterns.
+/// The registry's host name in scenario files, faults and link patterns; of several, the first
+/// one's.
 pub const REGISTRY: &str = "registry";
 /// The client's host name in faults and link patterns.
 pub const CLIENT: &str = "client";
+
+/// The host names of so many registries: "registry", "registry-2" and so on.
+pub(crate) fn registry_names(count: usize) -> impl Iterator<Item = Name> + Clone {
+    let further = (2..=count).map(|number| Name::from(format!("{REGISTRY}-{number}")));
+    std::iter::once(Name::from(REGISTRY)).chain(further)
+}
+
+/// Whether this is the name of a registry, in some scenario.
+pub(crate) fn is_registry_name(name: &str) -> bool {
+    let number = name.strip_prefix(REGISTRY).and_then(|rest| rest.strip_prefix('-'));
+    name == REGISTRY || number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
 
 /// Host names as a scenario file writes them. Names with consecutive numbers become a range:
 /// "agent-1..3".

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZero;
 use std::time::Duration;
 
 use mesh_core::duration::AsText;
@@ -13,6 +14,14 @@ pub use mesh_core::duration::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Reads a number of things of which there must be one.
+///
+/// # Errors
+/// What was expected, for people.
+pub fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
+    text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
+}
 
 /// A duration that a file writes in quotes, with its unit: `"1.5s"`.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -79,7 +79,7 @@ async fn agent(clock: Clock, name: &str, registry: &str, is_broken: bool) -> Str
         clock,
         host: Worker { is_broken },
         observer: (),
-        registry: registry.into(),
+        registries: vec![registry.into()],
         server: ServerLimits::default(),
         client: ClientLimits::default(),
         json: jsonrpc::Limits::default(),

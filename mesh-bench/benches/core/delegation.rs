@@ -95,7 +95,7 @@ impl DelegatingCaller {
             self.agent.handle_timeout(self.now);
             let effects = std::iter::from_fn(|| self.agent.poll_effect());
             let mut lists = effects.filter_map(|effect| match effect {
-                Effect::Registry { call, request: RegistryRequest::List } => Some(call),
+                Effect::Registry { call, request: RegistryRequest::List, .. } => Some(call),
                 _ => None,
             });
             if let Some(call) = lists.next() {

@@ -11,6 +11,7 @@ use mesh_core::duration::parse_duration;
 use mesh_core::registry::{address, is_address};
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_sim::sweep::Seeds;
+use mesh_sim::units::at_least_one;
 
 use crate::throughput::names;
 
@@ -54,6 +55,10 @@ pub(super) enum Command {
     Throughput(ThroughputArgs),
     /// Measure the cost of idle agents, and of a registry that gets only heartbeats.
     Idle(IdleArgs),
+    /// Measure registries with each kind of store, beside what the store can do alone.
+    ///
+    /// Starts Redis and etcd with empty directories, if they are installed.
+    Stores(StoresArgs),
     /// Print the script that completes this command line in a shell.
     Completions(CompletionsArgs),
     /// Print the man page, or write the pages of all commands.
@@ -103,6 +108,25 @@ pub(super) struct IdleArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = heartbeat)]
     pub(super) heartbeat: Duration,
     /// Number of kept-alive connections over which the heartbeats are sent.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=16_384))]
+    pub(super) connections: u16,
+    /// The `mesh` binary [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    pub(super) mesh: Option<PathBuf>,
+    /// Also write the figures here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StoresArgs {
+    /// Length of each measurement, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Number of leases that each registry holds.
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=16_384))]
+    pub(super) leases: u16,
+    /// Number of kept-alive connections over which requests are sent.
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=16_384))]
     pub(super) connections: u16,
     /// The `mesh` binary [default: the one beside this program].
@@ -194,7 +218,7 @@ pub(super) struct LiveArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
     /// Of the numbered folders with results, keep only the N newest [default: all].
-    #[arg(long, value_name = "N", conflicts_with = "out")]
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "out")]
     pub(super) keep: Option<NonZero<usize>>,
 }
 

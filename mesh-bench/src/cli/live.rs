@@ -72,7 +72,7 @@ pub(super) fn live(args: &LiveArgs) -> anyhow::Result<ExitReason> {
     for file in spared {
         say(&format!("note: {} is none of the results, so its folder stays", file.display()));
     }
-    print(&format!(" written to {}\n", out.display()));
+    print(&format!(" written to {}\n", folder.in_words()));
     Ok(ExitReason::Done)
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod calibrate;
 mod idle;
 mod live;
+mod stores;
 mod throughput;
 
 use std::env::consts::EXE_SUFFIX;
@@ -45,6 +46,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
         Command::Idle(args) => idle::idle(&args),
+        Command::Stores(args) => stores::stores(&args),
         Command::Throughput(args) => throughput::throughput(&args),
         Command::Completions(args) => {
             command_line::completions(Args::command(), &args);

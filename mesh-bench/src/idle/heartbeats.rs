@@ -20,10 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FIRST_PORT: usize = 1024;
 
 /// Registers this many agents, one after the other.
-pub(super) async fn register(registry: &str, leases: usize) -> anyhow::Result<()> {
+pub(crate) async fn register(registry: &str, leases: usize) -> anyhow::Result<()> {
     let client = Client::new(TokioNet, ClientLimits::default());
     for number in 0..leases {
-        let body = body(number, false);
+        let body = body(number, 1, false);
         let answer =
             client.request(registry, Method::POST, "/register", body.into(), PATIENCE).await;
         let answer = answer.context("failed to register")?;
@@ -34,19 +34,24 @@ pub(super) async fn register(registry: &str, leases: usize) -> anyhow::Result<()
 }
 
 /// The HTTP request of one heartbeat for each lease.
-pub(super) fn requests(leases: usize) -> Vec<Vec<u8>> {
-    (0..leases).map(|number| post("/register", &body(number, true))).collect()
+pub(crate) fn requests(leases: usize) -> Vec<Vec<u8>> {
+    (0..leases).map(|number| post("/register", &body(number, 1, true))).collect()
+}
+
+/// The HTTP request of a registration with this incarnation.
+pub(crate) fn registration(number: usize, incarnation: u64) -> Vec<u8> {
+    post("/register", &body(number, incarnation, false))
 }
 
 /// The body that a real agent would send.
-fn body(number: usize, renew: bool) -> String {
+fn body(number: usize, incarnation: u64, renew: bool) -> String {
     let span = usize::from(u16::MAX) - FIRST_PORT;
     let port = (FIRST_PORT + number % span) as u16;
     let host = Ipv4Addr::new(127, 0, 1, (number / span) as u8);
     let body = RegisterBody {
         name: format!("agent-{number}").into(),
         url: SocketAddrV4::new(host, port).to_string().into(),
-        incarnation: Some(1),
+        incarnation: Some(incarnation),
         renew,
         skills: Skills::default(),
         weight: Weight::ONE,

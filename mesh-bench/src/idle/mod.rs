@@ -1,7 +1,7 @@
 //! `mesh-bench idle`: measures a mesh without work: an agent at rest, and a registry that gets
 //! nothing but heartbeats.
 
-mod heartbeats;
+pub(crate) mod heartbeats;
 mod sockets;
 
 use std::path::Path;

@@ -19,7 +19,7 @@ pub(crate) use self::contenders::{Contender, names};
 use self::contenders::{GROUPS, RequiredSpeed};
 pub(crate) use self::echo::echo;
 use self::processes::ContenderProcesses;
-pub(crate) use self::processes::Programs;
+pub(crate) use self::processes::{Programs, free_address};
 use crate::live::ProcessUsage;
 use crate::request_generator::{RequestPlan, RequestTally, post, run};
 

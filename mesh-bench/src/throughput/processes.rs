@@ -158,7 +158,7 @@ impl ContenderProcesses {
 }
 
 /// An address of this machine on which nothing listens at the moment.
-pub(super) fn free_address() -> std::io::Result<String> {
+pub(crate) fn free_address() -> std::io::Result<String> {
     let listener = std::net::TcpListener::bind(ANY_PORT)?;
     Ok(listener.local_addr()?.to_string())
 }

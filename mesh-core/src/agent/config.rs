@@ -6,6 +6,7 @@
 //! the fields are what users read in `mesh agent --help` and in an editor. Durations are texts with
 //! a unit, more than 0 and at most [`LONGEST`](crate::duration::LONGEST).
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::profile::Profile;
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, ModifierConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
+
+/// How many registries an agent may know at most. Each gets all its heartbeats.
+pub const MAX_REGISTRIES: usize = 8;
 
 /// Who an [`super::Agent`] is.
 #[derive(Clone, Debug)]
@@ -42,6 +46,9 @@ pub struct AgentConfig {
     pub delegation: DelegationConfig,
     /// How it keeps its lease and its view of the peers.
     pub membership: MembershipConfig,
+    /// How many registries list it. It holds a lease at each, and sees the peers that any of them
+    /// lists. The driver knows their addresses; see [`Effect::Registry`](super::Effect::Registry).
+    pub registries: NonZeroUsize,
     /// Builds the agent's routing policy: a built-in one, or one of your own.
     pub policy: Arc<dyn PolicyFactory>,
 }
@@ -57,16 +64,17 @@ impl AgentConfig {
 // (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
     fn eq(&self, other: &Self) -> bool {
-        let Self { admission, profile, delegation, membership, policy } = self;
+        let Self { admission, profile, delegation, membership, registries, policy } = self;
         *admission == other.admission
             && *profile == other.profile
             && *delegation == other.delegation
             && *membership == other.membership
+            && *registries == other.registries
             && **policy == *other.policy
     }
 }
 
-/// All settings at their defaults, and the policy [`DEFAULT_POLICY`].
+/// All settings at their defaults, one registry, and the policy [`DEFAULT_POLICY`].
 impl Default for AgentConfig {
     fn default() -> Self {
         Self {
@@ -74,6 +82,7 @@ impl Default for AgentConfig {
             profile: Profile::default(),
             delegation: DelegationConfig::default(),
             membership: MembershipConfig::default(),
+            registries: NonZeroUsize::MIN,
             policy: Arc::new(DEFAULT_POLICY.defaults()),
         }
     }

@@ -1,6 +1,7 @@
 //! Effects: what an agent asks of its driver. And the numbers by which both name jobs and calls.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use slotmap::new_key_type;
 
@@ -9,7 +10,7 @@ use super::idle::WaiterId;
 use super::note::Note;
 use crate::protocol::{Name, Reply, Request, Task};
 use crate::registry::Registration;
-use crate::roster::ListedLease;
+use crate::roster::{ListedLease, Listing};
 use crate::time::Timestamp;
 
 new_key_type! {
@@ -82,10 +83,15 @@ pub enum Effect {
     },
     /// Stop a running job; nobody wants its output.
     Stop(JobId),
-    /// Call the registry and hand the answer to `handle_registry_reply`.
+    /// Call a registry and hand the answer to `handle_registry_reply`.
     Registry {
-        /// Names the call. Answers to earlier calls of the same kind are ignored from now on.
+        /// Names the call. Answers of this registry to earlier calls of the same kind are ignored
+        /// from now on.
         call: u64,
+        /// Which registry to call: less than
+        /// [`AgentConfig::registries`](super::AgentConfig::registries). The driver knows its
+        /// address.
+        registry: usize,
         /// What to ask the registry.
         request: RegistryRequest,
     },
@@ -93,7 +99,7 @@ pub enum Effect {
     Note(Note),
 }
 
-/// What an agent asks of the registry.
+/// What an agent asks of a registry.
 #[derive(Clone, Debug)]
 pub enum RegistryRequest {
     /// `POST /register`: take a lease or renew it.
@@ -107,4 +113,38 @@ pub enum RegistryRequest {
         /// The incarnation whose lease is to end.
         incarnation: u64,
     },
+}
+
+/// A registry's answer to a [`RegistryRequest`], as a driver hands it in.
+#[derive(Clone, Debug)]
+pub enum RegistryReply {
+    /// The lease is granted or renewed.
+    Registered {
+        /// How long the lease lasts from now on unless it is renewed.
+        ttl: Duration,
+        /// The address of another process that has asked for the name, if there is one and the
+        /// registry says so.
+        rival: Option<Arc<str>>,
+    },
+    /// The heartbeat is refused: the registry does not hold this lease.
+    UnknownLease,
+    /// The registration is refused: the registry knows a newer incarnation of this name.
+    StaleIncarnation {
+        /// The newest incarnation that the registry knows.
+        current: u64,
+        /// The address of the live lease under this name; `None` if there is none, or the registry
+        /// does not say.
+        holder: Option<Arc<str>>,
+    },
+    /// The registration is refused: the name is held by somebody else, whatever the incarnation.
+    Held {
+        /// The address of the live lease under this name.
+        holder: Arc<str>,
+    },
+    /// The list of live leases.
+    Listed(Listing),
+    /// The lease has ended, as the agent asked.
+    Deregistered,
+    /// No answer came, or one that makes no sense.
+    Failed,
 }

@@ -12,8 +12,8 @@
 //!   which chooses a peer, until one has done the job. `chooser` holds the policy, `asking` the jobs
 //!   that it holds back until a peer has a free slot, `view`, `peers` and `contacts` what is known
 //!   of the peers, `fate` says what a failed call means for the job;
-//! - *membership* (`membership`, `trust`): heartbeats keep the lease, and lists of peers keep the
-//!   view fresh.
+//! - *membership* (`membership`, `known_registry`, `known_lists`, `trust`): heartbeats keep the lease
+//!   at each registry, and lists of peers keep the view fresh.
 
 mod admission;
 mod asking;
@@ -29,6 +29,8 @@ mod failure;
 mod fate;
 mod idle;
 mod jobs;
+mod known_lists;
+mod known_registry;
 mod membership;
 mod note;
 mod peers;
@@ -48,12 +50,11 @@ use slotmap::SlotMap;
 
 pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
-    CallId, DelegationId, Effect, JobId, RegistryRequest, RequestHandle, Ticket,
+    CallId, DelegationId, Effect, JobId, RegistryReply, RegistryRequest, RequestHandle, Ticket,
 };
 pub use self::failure::{CallError, Failure, FailureKind, TriedPeers, Unavailability};
 pub use self::fate::{Fate, ObservedEnd};
 pub use self::idle::{LONGEST_HOLD, LONGEST_WAIT, MAX_IDLE_CALLERS, WaiterId};
-pub use self::membership::RegistryReply;
 pub use self::note::{Ending, Note, RetryReason};
 pub use self::peers::Peers;
 
@@ -65,6 +66,7 @@ use self::jobs::AdmittedJobs;
 use self::membership::Membership;
 use self::service_log::{ServedHow, ServiceLog};
 use self::timers::Timer;
+use self::trust::ListTrust;
 use self::view::View;
 use crate::VERSION;
 use crate::load::LoadReport;
@@ -231,28 +233,33 @@ impl Agent {
         self.start_jobs(now);
     }
 
-    /// The registry's answer to call number `call`, or [`RegistryReply::Failed`] if none came.
+    /// A registry's answer to call number `call`, or [`RegistryReply::Failed`] if none came.
     pub fn handle_registry_reply(&mut self, now: Timestamp, call: u64, reply: RegistryReply) {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
-            // An agent that may not delegate to itself is not one of its own peers.
-            let skip = (!self.config.delegation.to_self).then_some(&self.name);
-            let change = self.view.update(now, listing, skip);
-            if let Some(before) = change.before {
-                // First the policy: `Left` must be the last event about a peer.
-                self.tell_policy_of_list(now, &before);
-                if change.has_changed {
-                    self.forget_who_left();
-                    self.tell_decorators_who_joined(now, &before);
-                }
-            }
-            if change.is_visible {
-                self.note(Note::ViewChanged { peers: self.view.len() });
-            }
+            self.take_listing(now, listing);
         }
         // An agent that has just lost its lease asks for a new one at once.
         self.serve_membership(now);
         self.serve_policy(now);
+    }
+
+    /// Takes over what the registries' lists say.
+    fn take_listing(&mut self, now: Timestamp, listing: (Roster, ListTrust)) {
+        // An agent that may not delegate to itself is not one of its own peers.
+        let skip = (!self.config.delegation.to_self).then_some(&self.name);
+        let change = self.view.update(now, listing, skip);
+        if let Some(before) = change.before {
+            // First the policy: `Left` must be the last event about a peer.
+            self.tell_policy_of_list(now, &before);
+            if change.has_changed {
+                self.forget_who_left();
+                self.tell_decorators_who_joined(now, &before);
+            }
+        }
+        if change.is_visible {
+            self.note(Note::ViewChanged { peers: self.view.len() });
+        }
     }
 
     /// The machine's load, which the driver samples in the background: both in percent, 0 to 100.
@@ -390,7 +397,10 @@ impl Agent {
     }
 
     fn serve_membership(&mut self, now: Timestamp) {
-        self.membership.handle_timeout(now, self.load(), &mut self.effects);
+        let listing = self.membership.handle_timeout(now, self.load(), &mut self.effects);
+        if let Some(listing) = listing {
+            self.take_listing(now, listing);
+        }
         self.rearm_membership();
     }
 

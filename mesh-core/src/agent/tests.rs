@@ -45,7 +45,7 @@ impl DelegatingAgent {
             .collect();
         agent.handle_timeout(now);
         let call = std::iter::from_fn(|| agent.poll_effect()).find_map(|effect| match effect {
-            Effect::Registry { call, request: RegistryRequest::List } => Some(call),
+            Effect::Registry { call, request: RegistryRequest::List, .. } => Some(call),
             _ => None,
         });
         let listed = RegistryReply::Listed(Listing { epoch: 1, leases });

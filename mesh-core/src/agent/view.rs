@@ -116,7 +116,7 @@ impl View {
 
     /// The peers that a choice is made among: those that have the skill, if one is demanded, and are
     /// neither `tried` nor `passed_over`; only those at the agent's site if the job is not to leave
-    /// it and one is left there. If that leaves nobody, those that are held back may be
+    /// it and one is left there. If that leaves nobody, those that are held back or drain may be
     /// chosen, too, and if there are none, those that failed.
     pub(super) fn eligible<'a, 'b>(
         &'a mut self,
@@ -141,7 +141,8 @@ impl View {
         let mut out: Few<usize> = tried.filter_map(|lease| roster.follow(lease)).collect();
         out.extend(peers.own());
         // Usually no peer is passed over.
-        if !passed_over.is_empty() {
+        let draining = roster.draining();
+        if !passed_over.is_empty() || !draining.is_empty() {
             let mut place = |lease: &&Arc<ListedLease>| match &mut places {
                 Some(places) => place_of(places, roster, lease),
                 None => roster.follow(lease),
@@ -150,6 +151,7 @@ impl View {
             without_failed.extend(passed_over.failed.iter().filter_map(&mut place));
             let mut all_out = without_failed.clone();
             all_out.extend(passed_over.held_back.iter().filter_map(&mut place));
+            all_out.extend(draining);
             for out in [all_out, without_failed] {
                 let eligible = Eligible::new(roster, out);
                 if !eligible.is_empty() {
@@ -175,6 +177,7 @@ impl View {
         let mut out: Few<usize> =
             tried.chain(others).filter_map(|lease| roster.follow(lease)).collect();
         out.extend(peers.own());
+        out.extend(roster.draining());
         (!Eligible::new(roster, out.clone()).is_empty()).then_some((place, out))
     }
 }
@@ -387,6 +390,19 @@ mod tests {
             let peers = eligible.resolve(&Shortlist::All);
             assert_eq!(peers.iter().map(|lease| &*lease.name).collect::<String>(), expected);
         }
+    }
+
+    #[test]
+    fn peers_that_drain_come_before_those_that_failed_and_after_all_others() {
+        let mut view = View::default();
+        let drain = |name, draining| lease(name, 1).with_draining(draining);
+        let leases = vec![drain("a", true), drain("b", false), drain("c", false)];
+        update(&mut view, 0, leases.into());
+        assert_eq!(eligible(&mut view, &[], &[]), ["b", "c"]);
+        assert_eq!(eligible(&mut view, &["b"], &[]), ["c"]);
+        assert_eq!(eligible(&mut view, &[], &["b", "c"]), ["a"]);
+        update(&mut view, 1, vec![drain("a", true), drain("b", true)].into());
+        assert_eq!(eligible(&mut view, &[], &[]), ["a", "b"], "all of them");
     }
 
     /// The names of the peers that may be chosen.

@@ -24,6 +24,9 @@ pub struct Registration {
     pub load: Option<LoadReport>,
     /// The agent's profile.
     pub profile: Profile,
+    /// Who registers; `None` where nobody is asked. The agent does not say it: whoever hands the
+    /// registration in has found it out.
+    pub owner: Option<Arc<str>>,
 }
 
 /// The registry's answer to a registration that it did not refuse.
@@ -54,17 +57,61 @@ pub struct Lease {
     pub load: Option<LoadReport>,
     /// The agent's profile, as it was last registered.
     pub profile: Profile,
+    /// Whose the lease is; `None` if nobody knows.
+    pub owner: Option<Arc<str>>,
     /// When the lease was granted.
     pub registered_at: Timestamp,
     /// When it was granted or last renewed.
     pub renewed_at: Timestamp,
     /// The lease is live until just before this time.
     pub expires_at: Timestamp,
+    /// Whether the agent is about to go, so that others should not choose it for new jobs.
+    pub draining: bool,
+    /// Whether the lease was taken over from the store, and its agent was not heard since.
+    pub recovering: bool,
     /// Silence of the agents does not extend the lease beyond this time. Time that the registry
     /// sleeps moves it.
     pub(super) latest: Timestamp,
+    /// The lease has run out, but is kept until this time at most, because too many agents fell
+    /// silent.
+    pub(super) protected_until: Option<Timestamp>,
     /// The address of another process that has asked for the name since `renewed_at`.
     pub(super) rival: Option<Arc<str>>,
+}
+
+impl Lease {
+    /// A lease that is granted or renewed now.
+    pub(super) fn new(now: Timestamp, ttl: Duration, registration: Registration) -> Self {
+        let Registration { name, url, incarnation, renew: _, load, profile, owner } = registration;
+        Self {
+            name,
+            url,
+            incarnation,
+            load,
+            profile,
+            owner,
+            registered_at: now,
+            renewed_at: now,
+            expires_at: now + ttl,
+            draining: false,
+            recovering: false,
+            // Silence of all agents extends the lease up to here: two TTLs beyond its own.
+            latest: now + ttl.saturating_mul(3),
+            protected_until: None,
+            rival: None,
+        }
+    }
+
+    /// Whether the lease has run out and is kept, because too many agents fell silent.
+    pub fn is_protected(&self) -> bool {
+        self.protected_until.is_some()
+    }
+
+    /// Whether a caller may take the name or end the lease: always, if the caller or the owner is
+    /// not known.
+    pub(super) fn is_open_to(&self, caller: Option<&Arc<str>>) -> bool {
+        caller.is_none() || self.owner.is_none() || self.owner.as_ref() == caller
+    }
 }
 
 /// Why the registry refused a registration.
@@ -90,6 +137,12 @@ pub enum RegisterError {
         /// The address of the name's live lease, if there is one.
         holder: Option<Arc<str>>,
     },
+    /// The name's live lease is somebody else's. Until it is over, no incarnation would do.
+    #[error("the name is held by somebody else, at {holder}")]
+    Held {
+        /// The address of the live lease.
+        holder: Arc<str>,
+    },
     /// There is no such lease to renew. The agent should register with a greater incarnation.
     #[error("there is no such lease to renew")]
     UnknownLease,
@@ -99,6 +152,10 @@ pub enum RegisterError {
         /// The limit.
         max: usize,
     },
+    /// The registry can't make the lease durable, and so does not grant it. The agent should ask
+    /// again soon.
+    #[error("the registry's store does not answer; ask again soon")]
+    StoreUnavailable,
 }
 
 fn by(holder: Option<&str>) -> String {
@@ -117,6 +174,20 @@ pub enum DeregisterError {
         /// The incarnation that holds the lease, if its agent names one.
         current: Option<u64>,
     },
+    /// The end of the lease could not be made durable. The agent is out of the list.
+    #[error("the registry's store does not answer; the lease may come back for a while")]
+    StoreUnavailable,
+}
+
+/// Why the registry did not change whether an agent drains.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DrainError {
+    /// The name has no live lease.
+    #[error("there is no such lease")]
+    UnknownLease,
+    /// The mark could not be made durable.
+    #[error("the registry's store does not answer; ask again soon")]
+    StoreUnavailable,
 }
 
 /// Something that happened to a lease, for logs, metrics and oracles.
@@ -137,6 +208,9 @@ pub struct LeaseNote {
 pub enum LeaseNoteKind {
     /// The lease began.
     Granted,
+    /// The lease was taken over from the store: this registry held it before it was restarted, or
+    /// another registry has granted it.
+    Restored,
     /// A registration was refused; no lease began.
     Refused(RegisterError),
     /// An agent without incarnations renewed the lease from another address. If that happens again
@@ -145,6 +219,8 @@ pub enum LeaseNoteKind {
         /// The former url.
         from: Arc<str>,
     },
+    /// The agent is draining from now on, or not any more.
+    Drained(bool),
     /// The lease ended, because a greater incarnation of the agent took its place.
     Replaced,
     /// The lease ended, because the agent said so.

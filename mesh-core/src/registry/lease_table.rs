@@ -12,6 +12,8 @@ use crate::time::Timestamp;
 pub(super) struct LeaseTable {
     by_name: BTreeMap<Name, Lease>,
     by_expiry: BTreeSet<(Timestamp, Name)>,
+    protected: usize,
+    recovering: usize,
 }
 
 impl LeaseTable {
@@ -44,13 +46,39 @@ impl LeaseTable {
     pub(super) fn insert(&mut self, lease: Lease) {
         self.remove(&lease.name);
         self.by_expiry.insert((lease.expires_at, lease.name.clone()));
+        self.protected += usize::from(lease.is_protected());
+        self.recovering += usize::from(lease.recovering);
         self.by_name.insert(lease.name.clone(), lease);
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Lease> {
         let (name, lease) = self.by_name.remove_entry(name)?;
         self.by_expiry.remove(&(lease.expires_at, name));
+        self.uncount(&lease);
         Some(lease)
+    }
+
+    fn uncount(&mut self, lease: &Lease) {
+        self.protected -= usize::from(lease.is_protected());
+        self.recovering -= usize::from(lease.recovering);
+    }
+
+    /// How many leases have run out and are kept.
+    pub(super) fn protected(&self) -> usize {
+        self.protected
+    }
+
+    /// How many leases are of agents that were not heard since a take-over from the store.
+    pub(super) fn recovering(&self) -> usize {
+        self.recovering
+    }
+
+    /// How many leases run out by this time unless they are renewed, and are not protected. Stops
+    /// counting at `enough`.
+    pub(super) fn due_by(&self, time: Timestamp, enough: usize) -> usize {
+        let due = self.by_expiry.iter().take_while(|(expires_at, _)| *expires_at <= time);
+        let is_protected = |name: &str| self.get(name).is_some_and(Lease::is_protected);
+        due.filter(|(_, name)| !is_protected(name)).take(enough).count()
     }
 
     /// When the first lease expires.
@@ -66,6 +94,8 @@ impl LeaseTable {
             return None;
         }
         let (_, name) = self.by_expiry.pop_first()?;
-        self.by_name.remove(&name)
+        let lease = self.by_name.remove(&name)?;
+        self.uncount(&lease);
+        Some(lease)
     }
 }

@@ -34,6 +34,9 @@
 //! the earlier one. So both can report which process they share the name with. An agent that has
 //! lost its name to a live lease at another address does not take it back.
 //!
+//! If it is known who registers ([`Registration::owner`]), a live lease is its owner's: everybody else
+//! gets [`RegisterError::Held`], before the table is looked at.
+//!
 //! # When the registry can't hear
 //!
 //! If the registry hears nothing, that does not mean that its agents are dead:
@@ -48,102 +51,60 @@
 //! The lease of a dead agent ends one TTL after its last heartbeat if other agents are heard, after
 //! two TTLs if nobody is, and after at most three if others are heard again in between. Time that
 //! the registry slept comes on top.
+//!
+//! If only a part of the agents falls silent, but a large one, they may have been cut off together.
+//! A registry with a [`protect_percent`](RegistryConfig::protect_percent) below 100 then keeps their
+//! leases, and its list says so ([`Lease::is_protected`]). By default it does not, because it can't
+//! tell a cut-off from a loss of power: the price of protection are dead agents in the list.
+//!
+//! # Draining
+//!
+//! An agent can be marked as draining: it stays in the list, and agents choose it for new jobs only
+//! if there is no other. The mark lasts as long as the lease.
+//!
+//! # Stores
+//!
+//! A [`Registry`] keeps its leases in memory. A [`DurableRegistry`] puts a store beside them, in
+//! which leases survive a restart, and which several registries can share.
 
 mod checks;
+mod config;
+mod durable;
+mod faulty_store;
 mod hearing;
 mod heartbeat;
 mod lease;
 mod lease_table;
+mod memory_store;
+mod protection;
+mod record;
+mod restored;
 mod tombstones;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use self::hearing::Hearing;
-use crate::conflict::Conflict;
-use crate::duration::{AsText, format_duration};
+use self::protection::Protection;
 use crate::roster::{ListedLease, Roster};
 use crate::time::{Timestamp, nanos};
 
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};
+pub use config::{LeaseConfig, RegistryConfig};
+pub use durable::{
+    CallerId, ChangeOutcome, DurableRegistry, RegistryAnswer, StoreEffect, StoreReply,
+};
+pub use faulty_store::{FaultyStore, StoreFaults};
 pub use hearing::longest_pause;
 pub use heartbeat::{HEARTBEATS_PER_TTL, SHORTEST_PERIOD, SHORTEST_TTL, heartbeat_period};
 pub use lease::{
-    Deafness, DeregisterError, Lease, LeaseNote, LeaseNoteKind, RegisterError, Registered,
-    Registration,
+    Deafness, DeregisterError, DrainError, Lease, LeaseNote, LeaseNoteKind, RegisterError,
+    Registered, Registration,
 };
 use lease_table::LeaseTable;
+pub use memory_store::{MemoryStore, RecordChange};
+pub use record::{ChangeId, Keeping, LeaseRecord, RecordError, StoreChange};
 use tombstones::Tombstones;
-
-/// The settings of a registry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct RegistryConfig {
-    /// How long leases last.
-    #[serde(flatten)]
-    pub leases: LeaseConfig,
-    /// How many leases the registry may hold at once; it refuses further agents.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
-    pub max_leases: usize,
-    /// How many ended lives of agents the registry remembers, so that late heartbeats don't revive
-    /// them.
-    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 1_000_000_000)))]
-    pub max_tombstones: usize,
-}
-
-impl Default for RegistryConfig {
-    /// 16,384 leases and as many tombstones.
-    fn default() -> Self {
-        Self { leases: LeaseConfig::default(), max_leases: 1 << 14, max_tombstones: 1 << 14 }
-    }
-}
-
-impl RegistryConfig {
-    /// The settings that contradict others, or what agents can do.
-    pub fn conflicts(&self) -> Vec<Conflict> {
-        if self.leases.ttl >= SHORTEST_TTL {
-            return Vec::new();
-        }
-        let (least, period) = (format_duration(SHORTEST_TTL), format_duration(SHORTEST_PERIOD));
-        vec![Conflict {
-            setting: "ttl",
-            problem: "agents can't keep leases so short",
-            expected: format!(
-                "{least} or more: they heartbeat {HEARTBEATS_PER_TTL} times per TTL, at most every \
-                 {period}"
-            ),
-        }]
-    }
-}
-
-/// How long leases last: part of the table `[registry]` of a scenario and of the settings of
-/// `mesh`, beside [`MembershipConfig`](crate::agent::config::MembershipConfig).
-///
-/// A lease that is over is never listed or renewed. Its end is noted when the registry sweeps it
-/// out: at the next multiple of `sweep` at the latest, or at once if `sweep` is zero, which only
-/// code can set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default)]
-pub struct LeaseConfig {
-    /// A lease ends if it is not renewed for this long. It lasts longer if the registry could not
-    /// hear its agents.
-    #[serde(with = "AsText")]
-    pub ttl: Duration,
-    /// How long after its end the registry removes a lease, at most.
-    #[serde(with = "AsText")]
-    pub sweep: Duration,
-}
-
-impl Default for LeaseConfig {
-    fn default() -> Self {
-        Self { ttl: Duration::from_secs(30), sweep: Duration::from_secs(1) }
-    }
-}
 
 /// The registry as a state machine: the leases, and the list of them that agents get.
 ///
@@ -160,7 +121,8 @@ impl Default for LeaseConfig {
 /// let mut registry = Registry::new(RegistryConfig::default());
 /// let (name, url) = ("agent-7".into(), "10.0.0.7:8600".into());
 /// let (load, profile) = (None, Profile::default());
-/// let first = Registration { name, url, incarnation: Some(1), renew: false, load, profile };
+/// let first =
+///     Registration { name, url, incarnation: Some(1), renew: false, load, profile, owner: None };
 /// let granted = registry.handle_register(Timestamp::ZERO, first).expect("the name is free");
 /// assert_eq!(granted.expires_at, Timestamp::ZERO + Duration::from_secs(30));
 /// assert_eq!(registry.handle_list(Timestamp::ZERO).len(), 1);
@@ -170,6 +132,7 @@ pub struct Registry {
     config: RegistryConfig,
     leases: LeaseTable,
     hearing: Hearing,
+    protection: Protection,
     tombstones: Tombstones,
     notes: VecDeque<LeaseNote>,
     deafness: Option<Deafness>,
@@ -195,6 +158,7 @@ impl Registry {
             tombstones: Tombstones::new(config.max_tombstones),
             leases: LeaseTable::default(),
             hearing: Hearing::new(config.leases.ttl),
+            protection: Protection::new(&config),
             notes: VecDeque::new(),
             deafness: None,
             index: 0,
@@ -222,22 +186,7 @@ impl Registry {
                 return Err(error);
             }
         };
-        let expires_at = now + self.config.leases.ttl;
-        let lease = Lease {
-            name: registration.name,
-            url: registration.url,
-            incarnation: registration.incarnation,
-            load: registration.load,
-            profile: registration.profile,
-            registered_at: now,
-            renewed_at: now,
-            expires_at,
-            // Silence of all agents extends the lease up to here: two TTLs beyond its own.
-            latest: now + self.config.leases.ttl.saturating_mul(3),
-            rival: None,
-        };
-        let rival = self.store(decision, lease);
-        Ok(Registered { renewed: decision == Decision::Renew, expires_at, rival })
+        Ok(self.accept(now, decision, registration))
     }
 
     /// An agent ends its lease. Without an incarnation, the live lease of the name ends, whichever
@@ -260,6 +209,27 @@ impl Registry {
         if let Some(lease) = self.leases.remove(name) {
             self.end(&lease, LeaseNoteKind::Deregistered);
         }
+        Ok(())
+    }
+
+    /// Marks an agent as draining, or takes the mark away: see the documentation of the module.
+    ///
+    /// # Errors
+    /// If the name has no live lease.
+    pub fn handle_drain(
+        &mut self,
+        now: Timestamp,
+        name: &str,
+        draining: bool,
+    ) -> Result<(), DrainError> {
+        self.expire(now);
+        let mut lease = self.leases.remove(name).ok_or(DrainError::UnknownLease)?;
+        if lease.draining != draining {
+            lease.draining = draining;
+            self.note(&lease, LeaseNoteKind::Drained(draining));
+            self.enlist(&lease);
+        }
+        self.leases.insert(lease);
         Ok(())
     }
 
@@ -315,11 +285,34 @@ impl Registry {
         self.leases.get(name)
     }
 
+    /// How many leases are kept although they have run out, because too many agents fell silent.
+    pub fn protected(&self) -> usize {
+        self.leases.protected()
+    }
+
+    /// How many leases were taken over from the store, and their agents not heard since.
+    pub fn recovering(&self) -> usize {
+        self.leases.recovering()
+    }
+
     /// A number that rises whenever a name, its url or its incarnation appears, changes or goes
-    /// (when its lease is swept out). Renewals that change nothing but the load leave it as it is.
+    /// (when its lease is swept out), or an agent drains. Renewals that change nothing but the load leave it as it is.
     /// So an observer sees by it whether the membership has changed.
     pub const fn index(&self) -> u64 {
         self.index
+    }
+
+    /// Renews or grants a lease, as it was decided.
+    fn accept(
+        &mut self,
+        now: Timestamp,
+        decision: Decision,
+        registration: Registration,
+    ) -> Registered {
+        let lease = Lease::new(now, self.config.leases.ttl, registration);
+        let expires_at = lease.expires_at;
+        let rival = self.store(decision, lease);
+        Registered { renewed: decision == Decision::Renew, expires_at, rival }
     }
 
     /// Applies the table of this module to a registration.
@@ -334,6 +327,9 @@ impl Registry {
         self.hear(now);
         let own = registration.incarnation;
         let holder = self.leases.get(&registration.name);
+        if let Some(live) = holder.filter(|live| !live.is_open_to(registration.owner.as_ref())) {
+            return Err(RegisterError::Held { holder: live.url.clone() });
+        }
         // The outer `Option`: is there a live lease? The inner one: does it have an incarnation?
         let live = holder.map(|lease| lease.incarnation);
         let is_elsewhere =
@@ -394,30 +390,36 @@ impl Registry {
     /// Stores a lease that is renewed or granted. Gives back the address of another process that
     /// has asked for the name since the last renewal.
     fn store(&mut self, decision: Decision, mut lease: Lease) -> Option<Arc<str>> {
-        let mut rival = None;
-        match (decision, self.leases.remove(&lease.name)) {
+        if decision == Decision::Renew
+            && let Some(old) = self.leases.remove(&lease.name)
+        {
             // A renewal keeps the lease's beginning, and reports the rival once.
-            (Decision::Renew, Some(old)) => {
-                lease.registered_at = old.registered_at;
-                rival = old.rival;
-                if old.url != lease.url {
-                    self.note(&lease, LeaseNoteKind::Moved { from: old.url });
-                }
+            lease.registered_at = old.registered_at;
+            lease.draining = old.draining;
+            lease.owner = lease.owner.or(old.owner);
+            if old.url != lease.url {
+                self.note(&lease, LeaseNoteKind::Moved { from: old.url });
             }
-            (_, old) => {
-                if let Some(old) = old {
-                    self.end(&old, LeaseNoteKind::Replaced);
-                }
-                // The live lease protects the name from lower incarnations now.
-                if lease.incarnation.is_some() {
-                    self.tombstones.remove(&lease.name);
-                }
-                self.note(&lease, LeaseNoteKind::Granted);
-            }
+            self.enlist(&lease);
+            self.leases.insert(lease);
+            return old.rival;
         }
+        self.replace(lease, LeaseNoteKind::Granted);
+        None
+    }
+
+    /// Begins a lease in place of any old one. `kind` says in a note how it began.
+    fn replace(&mut self, lease: Lease, kind: LeaseNoteKind) {
+        if let Some(old) = self.leases.remove(&lease.name) {
+            self.end(&old, LeaseNoteKind::Replaced);
+        }
+        // The live lease protects the name from lower incarnations now.
+        if lease.incarnation.is_some() {
+            self.tombstones.remove(&lease.name);
+        }
+        self.note(&lease, kind);
         self.enlist(&lease);
         self.leases.insert(lease);
-        rival
     }
 
     /// Puts a lease into the list, in place of any other of its name.
@@ -436,7 +438,7 @@ impl Registry {
             }
             _ => ListedLease::new(lease.name.clone(), url, incarnation, lease.load),
         };
-        let listed = listed.with_profile(lease.profile.clone());
+        let listed = listed.with_profile(lease.profile.clone()).with_draining(lease.draining);
         // If nothing changes, copies of the list stay shared.
         if known != Some(&listed) {
             self.roster.insert_shared(Arc::new(listed));
@@ -455,6 +457,7 @@ impl Registry {
             self.leases.retime(|lease| {
                 lease.expires_at += slept;
                 lease.latest += slept;
+                lease.protected_until = lease.protected_until.map(|until| until + slept);
             });
         }
         while let Some(mut lease) = self.leases.pop_expired(now) {
@@ -462,6 +465,10 @@ impl Registry {
             let in_silence = lease.latest - self.config.leases.ttl;
             if lease.expires_at < in_silence && self.hearing.silence(lease.expires_at).is_some() {
                 lease.expires_at = in_silence;
+                self.leases.insert(lease);
+                continue;
+            }
+            if self.protection.keep(&mut lease, &self.leases) {
                 self.leases.insert(lease);
                 continue;
             }

@@ -43,6 +43,15 @@ impl Tombstones {
         }
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// The name whose incarnation ended first.
+    pub(super) fn oldest(&self) -> Option<&Name> {
+        self.by_age.first_key_value().map(|(_, name)| name)
+    }
+
     pub(super) fn remove(&mut self, name: &str) {
         if let Some(tombstone) = self.by_name.remove(name) {
             self.by_age.remove(&tombstone.number);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{ListedLease, NodeEntries, Roster, TreeNode};
+use super::tree::{NodeEntries, TreeNode};
+use super::{ListedLease, Roster};
 
 /// A search on its way down to the lease at a position.
 pub(super) struct Descent<'a> {

@@ -76,6 +76,8 @@ pub struct ListedLease {
     pub load: Option<LoadReport>,
     /// What else the agent says of itself.
     pub profile: Profile,
+    /// Whether the agent is about to go, so that it should not be chosen for new jobs.
+    pub draining: bool,
 }
 
 impl ListedLease {
@@ -89,12 +91,17 @@ impl ListedLease {
     ) -> Self {
         let (name, url) = (name.into(), url.into());
         let (id, profile) = (PeerId::new(&name, &url, incarnation), Profile::default());
-        Self { id, name, url, incarnation, load, profile }
+        Self { id, name, url, incarnation, load, profile, draining: false }
     }
 
     /// The same lease of an agent with this profile.
     pub fn with_profile(self, profile: impl Into<Profile>) -> Self {
         Self { profile: profile.into(), ..self }
+    }
+
+    /// The same lease of an agent that is about to go, or is not.
+    pub fn with_draining(self, draining: bool) -> Self {
+        Self { draining, ..self }
     }
 
     /// The same lease after another heartbeat, which reported this load.

@@ -2,6 +2,8 @@
 
 mod cursor;
 mod lease;
+mod tree;
+mod union;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -9,13 +11,9 @@ use std::sync::Arc;
 pub use self::lease::{ListedLease, PeerId};
 
 use self::cursor::{Cursor, Descent};
+use self::tree::{ChildNode, MAX_NODE_ENTRIES, NodeEntries, TreeNode, child_of, weight};
 use crate::Few;
 use crate::prefetch::{prefetch, prefetch_arc};
-use crate::protocol::Name;
-
-/// The most entries of one tree node. Nodes are small, because a list that has changed copies the
-/// nodes on the way to the change, and is kept beside the old one for a while.
-const MAX_NODE_ENTRIES: usize = 16;
 
 /// The registry's list of live leases, as an agent receives it.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,179 +46,6 @@ pub struct Listing {
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     root: Arc<TreeNode>,
-}
-
-/// A node of the tree. All leaves are equally deep, and only the root may be empty.
-#[derive(Clone, Debug)]
-struct TreeNode {
-    /// The name of its first lease; empty if there is none. A copy, so that a search by name need
-    /// not read the leases of nodes that it passes by.
-    first: Name,
-    /// The sum of its leases' identities, modulo 2^64. Two nodes with equal sums have the same
-    /// processes, as surely as two equal identities are the same process; their leases may differ
-    /// in their loads. So a comparison of two lists need not enter them.
-    lives: u64,
-    /// The sum of its leases' weights, in hundredths.
-    weight: u64,
-    entries: NodeEntries,
-}
-
-#[derive(Clone, Debug)]
-enum NodeEntries {
-    Leaf(Vec<Arc<ListedLease>>),
-    Inner(Vec<ChildNode>),
-}
-
-/// A node below another one.
-#[derive(Clone, Debug)]
-struct ChildNode {
-    /// How many leases this child and its siblings before it have: the position where it ends.
-    end: usize,
-    node: Arc<TreeNode>,
-}
-
-impl Default for TreeNode {
-    fn default() -> Self {
-        Self::leaf(Vec::new())
-    }
-}
-
-impl TreeNode {
-    fn leaf(leases: Vec<Arc<ListedLease>>) -> Self {
-        let first = leases.first().map_or_else(Name::default, |lease| lease.name.clone());
-        let lives = sum(leases.iter().map(|lease| lease.id().number()));
-        let weight = leases.iter().map(|lease| weight(lease)).sum();
-        Self { first, lives, weight, entries: NodeEntries::Leaf(leases) }
-    }
-
-    fn inner(mut children: Vec<ChildNode>) -> Self {
-        count(&mut children);
-        let first = children.first().map_or_else(Name::default, |child| child.node.first.clone());
-        let lives = sum(children.iter().map(|child| child.node.lives));
-        let weight = children.iter().map(|child| child.node.weight).sum();
-        Self { first, lives, weight, entries: NodeEntries::Inner(children) }
-    }
-
-    fn len(&self) -> usize {
-        match &self.entries {
-            NodeEntries::Leaf(leases) => leases.len(),
-            NodeEntries::Inner(children) => children.last().map_or(0, |child| child.end),
-        }
-    }
-
-    /// Whether both have the same processes.
-    fn has_same_lives(&self, other: &Self) -> bool {
-        self.lives == other.lives && self.len() == other.len()
-    }
-
-    /// Adds a lease in place of any other of that name. If the node has become too large, splits
-    /// off its second half and gives that back.
-    fn insert(&mut self, lease: Arc<ListedLease>) -> Option<Self> {
-        if self.len() == 0 || lease.name < self.first {
-            self.first = lease.name.clone();
-        }
-        let rest = match &mut self.entries {
-            NodeEntries::Leaf(leases) => {
-                let life = lease.id().number();
-                self.lives = self.lives.wrapping_add(life);
-                self.weight += weight(&lease);
-                match leases.binary_search_by(|known| known.name.cmp(&lease.name)) {
-                    Ok(place) => {
-                        let old = std::mem::replace(&mut leases[place], lease);
-                        self.lives = self.lives.wrapping_sub(old.id().number());
-                        self.weight -= weight(&old);
-                    }
-                    Err(place) => insert(leases, place, lease),
-                }
-                split(leases).map(Self::leaf)
-            }
-            NodeEntries::Inner(children) => {
-                let place = child_of(children, &lease.name);
-                let node = Arc::make_mut(&mut children[place].node);
-                let (len, lives, weight) = (node.len(), node.lives, node.weight);
-                let rest = node.insert(lease);
-                self.lives = sum([self.lives, lives.wrapping_neg(), node.lives]);
-                self.weight = self.weight - weight + node.weight;
-                if rest.is_none() && node.len() == len {
-                    // A lease was replaced: all counts are as before.
-                    return None;
-                }
-                if let Some(rest) = rest {
-                    self.lives = self.lives.wrapping_add(rest.lives);
-                    self.weight += rest.weight;
-                    insert(children, place + 1, ChildNode { end: 0, node: Arc::new(rest) });
-                }
-                let rest = split(children).map(Self::inner);
-                count(children);
-                rest
-            }
-        }?;
-        self.lives = self.lives.wrapping_sub(rest.lives);
-        self.weight -= rest.weight;
-        Some(rest)
-    }
-
-    /// Removes this lease, which must be there.
-    fn remove(&mut self, name: &str, lost: &ListedLease) {
-        self.lives = self.lives.wrapping_sub(lost.id().number());
-        self.weight -= weight(lost);
-        let first = match &mut self.entries {
-            NodeEntries::Leaf(leases) => {
-                leases.retain(|lease| *lease.name != *name);
-                leases.first().map(|lease| &lease.name)
-            }
-            NodeEntries::Inner(children) => {
-                let place = child_of(children, name);
-                let node = Arc::make_mut(&mut children[place].node);
-                node.remove(name, lost);
-                if node.len() == 0 {
-                    children.remove(place);
-                }
-                count(children);
-                children.first().map(|child| &child.node.first)
-            }
-        };
-        // The first name changes only if its lease was removed.
-        if *self.first == *name {
-            self.first = first.cloned().unwrap_or_default();
-        }
-    }
-}
-
-/// The position of the child that has this name, or would have it.
-fn child_of(children: &[ChildNode], name: &str) -> usize {
-    children.partition_point(|child| *child.node.first <= *name).saturating_sub(1)
-}
-
-/// The weight of a lease, in hundredths.
-fn weight(lease: &ListedLease) -> u64 {
-    u64::from(lease.profile.weight().hundredths())
-}
-
-/// The sum of all numbers, modulo 2^64.
-fn sum(numbers: impl IntoIterator<Item = u64>) -> u64 {
-    numbers.into_iter().fold(0, u64::wrapping_add)
-}
-
-/// Counts the leases of each child anew.
-fn count(children: &mut [ChildNode]) {
-    let mut end = 0;
-    for child in children {
-        end += child.node.len();
-        child.end = end;
-    }
-}
-
-/// Inserts an entry, and reserves room for no more: many nodes live beside their copies, and spare
-/// room could double their memory.
-fn insert<T>(entries: &mut Vec<T>, place: usize, entry: T) {
-    entries.reserve_exact(1);
-    entries.insert(place, entry);
-}
-
-/// Splits off the second half of a node's entries, if they are too many.
-fn split<T>(entries: &mut Vec<T>) -> Option<Vec<T>> {
-    (entries.len() > MAX_NODE_ENTRIES).then(|| entries.split_off(MAX_NODE_ENTRIES / 2))
 }
 
 impl Roster {
@@ -332,6 +157,13 @@ impl Roster {
     pub(crate) fn shared_leases(&self) -> impl Iterator<Item = &Arc<ListedLease>> {
         let mut cursor = Cursor::new(self);
         std::iter::from_fn(move || cursor.next())
+    }
+
+    /// The positions of the agents that drain. Costs nothing if there are none.
+    pub(crate) fn draining(&self) -> Few<usize> {
+        let mut positions = Few::new();
+        self.root.add_draining(0, &mut positions);
+        positions
     }
 
     /// Whether both list the same processes, whatever their loads.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::load::LoadReport;
 use crate::profile::{Profile, Weight};
+use crate::protocol::Name;
 use crate::skills::Skills;
 
 fn lease(name: u32, incarnation: u64, in_flight: u32) -> ListedLease {
@@ -12,6 +13,7 @@ fn lease(name: u32, incarnation: u64, in_flight: u32) -> ListedLease {
     let weight = Weight::new(f64::from(1 + name % 7) / 4.0).expect("a weight");
     ListedLease::new(format!("agent-{name}"), "h:1", incarnation, Some(load))
         .with_profile(Profile::new(Skills::default(), weight, None))
+        .with_draining(name.is_multiple_of(5) && in_flight == 1)
 }
 
 /// The names of these pairs.
@@ -62,6 +64,9 @@ proptest! {
             prop_assert_eq!(found.map(|lease| &**lease), same);
         }
         prop_assert_eq!(roster.find("agent-"), None);
+        let draining = model.values().enumerate().filter(|(_, lease)| lease.draining);
+        let draining: Vec<usize> = draining.map(|(position, _)| position).collect();
+        prop_assert_eq!(roster.draining().to_vec(), draining);
         let mut sum = 0;
         for (position, lease) in model.values().enumerate() {
             let weight = u64::from(lease.profile.weight().hundredths());

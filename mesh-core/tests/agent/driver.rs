@@ -97,6 +97,7 @@ pub(crate) fn config(policy_text: &str) -> AgentConfig {
             ..MembershipConfig::default()
         },
         policy: policy(policy_text),
+        ..AgentConfig::default()
     }
 }
 
@@ -306,7 +307,7 @@ impl Driver {
                     self.running.remove(position.expect("only running jobs are stopped"));
                     self.stopped.push(id);
                 }
-                Effect::Registry { call, request } => {
+                Effect::Registry { call, request, .. } => {
                     self.registry.push((self.now, call, request));
                 }
                 Effect::Note(note) => self.notes.push(note),

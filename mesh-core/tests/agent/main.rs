@@ -8,6 +8,7 @@ mod membership;
 mod modifiers;
 mod policies;
 mod probed;
+mod registries;
 mod retries;
 mod rivals;
 mod schedules;

@@ -90,7 +90,7 @@ impl Rivals {
         let process = &mut self.processes[position];
         while let Some(effect) = process.agent.poll_effect() {
             match effect {
-                Effect::Registry { call, request } => {
+                Effect::Registry { call, request, .. } => {
                     let reply = answer(&mut self.registry, self.now, request);
                     process.agent.handle_registry_reply(self.now, call, reply);
                 }

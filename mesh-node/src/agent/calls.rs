@@ -1,4 +1,4 @@
-//! The calls that an agent makes: of peers over JSON-RPC, and of the registry over HTTP.
+//! The calls that an agent makes: of peers over JSON-RPC, and of registries over HTTP.
 
 use std::error::Error as _;
 use std::fmt;
@@ -14,7 +14,7 @@ use mesh_core::protocol::{Reply, Request};
 use mesh_core::text::without_mark;
 use serde::Serialize;
 
-use super::driver::AgentDriver;
+use super::driver::{AgentDriver, CalledRegistry};
 use crate::http::{self, Answer, HttpError, Method, StatusCode};
 use crate::rpc::{ExchangeError, RpcAnswer, ServiceAddress, exchange};
 use crate::wire::{
@@ -34,53 +34,65 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         call_service(&self.client, ServiceAddress::agent(url).of(name), request, timeout).await
     }
 
-    /// Sends the registry a request and reads its answer. Every failure is logged once and becomes
+    /// Sends registry number `at` a request and reads its answer. Every failure is logged once and becomes
     /// [`RegistryReply::Failed`]: the state machine asks again by itself.
-    pub(super) async fn call_registry(&self, request: RegistryRequest) -> RegistryReply {
+    pub(super) async fn call_registry(&self, at: usize, request: RegistryRequest) -> RegistryReply {
+        let Some(registry) = self.registries.get(at) else { return RegistryReply::Failed };
         let reply = match request {
             RegistryRequest::Register(registration) => {
                 let body = RegisterBody::from(registration);
-                let answer = self.post("/register", &body).await;
-                answer.and_then(|answer| self.registered(&answer))
+                let answer = self.post(registry, "/register", &body).await;
+                answer.and_then(|answer| self.registered(registry, &answer))
             }
             RegistryRequest::Deregister { name, incarnation } => {
                 let body = DeregisterBody { name, incarnation: Some(incarnation) };
-                self.post("/deregister", &body).await.map(|_| RegistryReply::Deregistered)
+                self.post(registry, "/deregister", &body).await.map(|_| RegistryReply::Deregistered)
             }
-            RegistryRequest::List => self.list().await,
+            RegistryRequest::List => self.list(registry).await,
         };
         let Some(reply) = reply else { return RegistryReply::Failed };
         if !matches!(reply, RegistryReply::Deregistered) {
-            self.registry_is_wrong.store(false, Ordering::Relaxed);
+            registry.is_wrong.store(false, Ordering::Relaxed);
         }
         reply
     }
 
-    async fn post(&self, path: &str, body: &impl Serialize) -> Option<Answer> {
+    async fn post(
+        &self,
+        registry: &CalledRegistry,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Option<Answer> {
         let body = serde_json::to_vec(body).ok()?;
-        self.ask(Method::POST, path, body.into()).await
+        self.ask(registry, Method::POST, path, body.into()).await
     }
 
-    async fn list(&self) -> Option<RegistryReply> {
-        let answer = self.ask(Method::GET, "/services", Bytes::new()).await?;
+    async fn list(&self, registry: &CalledRegistry) -> Option<RegistryReply> {
+        let answer = self.ask(registry, Method::GET, "/services", Bytes::new()).await?;
         if answer.status != StatusCode::OK {
-            self.warn_not_a_registry(answer.status, &"there is no list of services");
+            self.warn_not_a_registry(registry, answer.status, &"there is no list of services");
             return None;
         }
         let services = read_services(&answer.body)
-            .inspect_err(|error| self.warn_not_a_registry(answer.status, error))
+            .inspect_err(|error| self.warn_not_a_registry(registry, answer.status, error))
             .ok()?;
         // A registry without an epoch (the Python demo's) counts as one that never restarts.
         let epoch = answer.header(EPOCH_HEADER).and_then(|value| value.parse().ok());
         Some(RegistryReply::Listed(listing(epoch.unwrap_or_default(), services)))
     }
 
-    /// Sends the registry one HTTP request. Logs when it stops answering and when it answers again.
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Option<Answer> {
+    /// Sends a registry one HTTP request. Logs when it stops answering and when it answers again.
+    async fn ask(
+        &self,
+        registry: &CalledRegistry,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Option<Answer> {
         let answer =
-            self.client.request(&self.registry, method, path, body, self.registry_timeout).await;
-        let was_silent = self.registry_is_silent.swap(answer.is_err(), Ordering::Relaxed);
-        let (agent, registry) = (&self.name, &self.registry);
+            self.client.request(&registry.address, method, path, body, self.registry_timeout).await;
+        let was_silent = registry.is_silent.swap(answer.is_err(), Ordering::Relaxed);
+        let (agent, registry) = (&self.name, &registry.address);
         match &answer {
             Ok(_) if was_silent => tracing::info!(%agent, %registry, "the registry answers again"),
             // Logged once: the agent goes on asking with every heartbeat.
@@ -98,7 +110,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     }
 
     /// Reads the answer to a registration or a heartbeat.
-    fn registered(&self, answer: &Answer) -> Option<RegistryReply> {
+    fn registered(&self, registry: &CalledRegistry, answer: &Answer) -> Option<RegistryReply> {
         if answer.status.is_success() {
             // A registry without a TTL (the Python demo's) has granted a lease all the same.
             let body: RegisteredBody =
@@ -107,12 +119,13 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }
         let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body))
-            .inspect_err(|error| self.warn_not_a_registry(answer.status, error))
+            .inspect_err(|error| self.warn_not_a_registry(registry, answer.status, error))
             .ok()?;
         // Some refusals never heal by themselves, an invalid name for one, so somebody must be
         // told.
         let (status, error) = (answer.status, &body.error);
-        tracing::warn!(agent = %self.name, %status, %error, "registration refused");
+        let (agent, registry) = (&self.name, &registry.address);
+        tracing::warn!(%agent, %registry, %status, %error, "registration refused");
         match (&*body.reason, body.current) {
             ("unknown_lease", _) => Some(RegistryReply::UnknownLease),
             ("stale_incarnation", Some(current)) => {
@@ -125,11 +138,16 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
 
     /// Warns that something answers at the registry's address which is no registry, or that a proxy
     /// before it answers in its place. Such a server never lists this agent.
-    fn warn_not_a_registry(&self, status: StatusCode, error: &dyn fmt::Display) {
-        let (agent, registry) = (&self.name, &self.registry);
+    fn warn_not_a_registry(
+        &self,
+        registry: &CalledRegistry,
+        status: StatusCode,
+        error: &dyn fmt::Display,
+    ) {
+        let (agent, address) = (&self.name, &registry.address);
         // Logged once, as for a registry that is silent.
-        if !self.registry_is_wrong.swap(true, Ordering::Relaxed) {
-            tracing::warn!(%agent, %registry, %status, %error, "the answer is not that of a registry");
+        if !registry.is_wrong.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%agent, registry = %address, %status, %error, "the answer is not that of a registry");
         }
     }
 }

@@ -38,18 +38,15 @@ pub(super) type RequestResult = Result<Reply, Failure>;
 /// jobs of the agent.
 pub(super) struct AgentDriver<N, H, O> {
     pub(super) name: Name,
-    pub(super) registry: Arc<str>,
+    /// In the order in which the state machine counts them.
+    pub(super) registries: Vec<CalledRegistry>,
     pub(super) clock: Clock,
     pub(super) client: Client<N>,
     pub(super) json: jsonrpc::Limits,
-    /// How long a request to the registry may take.
+    /// How long a request to a registry may take.
     pub(super) registry_timeout: Duration,
-    /// How long a lease is taken to last if the registry does not say.
+    /// How long a lease is taken to last if a registry does not say.
     pub(super) assumed_ttl: Duration,
-    /// The registry did not answer the latest request. Kept so that each change is logged once.
-    pub(super) registry_is_silent: AtomicBool,
-    /// The latest answer from the registry's address was not one of a registry.
-    pub(super) registry_is_wrong: AtomicBool,
     pub(super) host: H,
     /// The agent's own metrics, which `GET /metrics` shows, and the observers of the embedder.
     pub(super) observer: (AgentMetrics, O),
@@ -61,6 +58,22 @@ pub(super) struct AgentDriver<N, H, O> {
     earlier_timeout: Notify,
     /// Wakes [`AgentDriver::drained`] when the agent may have nothing under way any more.
     maybe_drained: Notify,
+}
+
+/// A registry, and what was logged of it.
+pub(super) struct CalledRegistry {
+    /// Its address, `host:port`.
+    pub(super) address: Arc<str>,
+    /// It did not answer the latest request. Kept so that each change is logged once.
+    pub(super) is_silent: AtomicBool,
+    /// The latest answer from its address was not one of a registry.
+    pub(super) is_wrong: AtomicBool,
+}
+
+impl From<Arc<str>> for CalledRegistry {
+    fn from(address: Arc<str>) -> Self {
+        Self { address, is_silent: AtomicBool::new(false), is_wrong: AtomicBool::new(false) }
+    }
 }
 
 /// What the lock protects.
@@ -89,7 +102,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         seed: &Seed,
         parts: AgentParts<N, H, O>,
     ) -> Arc<Self> {
-        let AgentParts { net, clock, host, observer, registry, client, json, server: _ } = parts;
+        let AgentParts { net, clock, host, observer, registries, client, json, server: _ } = parts;
         let name = identity.name.clone();
         let registry_timeout = config.membership.timeout;
         let assumed_ttl = config.membership.heartbeat.saturating_mul(HEARTBEATS_PER_TTL);
@@ -105,14 +118,12 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         };
         Arc::new(Self {
             name,
-            registry,
+            registries: registries.into_iter().map(CalledRegistry::from).collect(),
             clock,
             client: Client::new(net, client),
             json,
             registry_timeout,
             assumed_ttl,
-            registry_is_silent: AtomicBool::new(false),
-            registry_is_wrong: AtomicBool::new(false),
             host,
             observer: (AgentMetrics::default(), observer),
             access: OnceLock::new(),
@@ -281,10 +292,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                     task.abort();
                 }
             }
-            Effect::Registry { call, request } => {
+            Effect::Registry { call, registry, request } => {
                 let driver = self.clone();
                 tokio::spawn(async move {
-                    let reply = driver.call_registry(request).await;
+                    let reply = driver.call_registry(registry, request).await;
                     driver.with(|agent, now| agent.handle_registry_reply(now, call, reply));
                 });
             }

@@ -6,6 +6,7 @@ mod driver;
 mod metrics;
 mod rpc;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +35,9 @@ pub struct AgentParts<N, H, O> {
     pub host: H,
     /// Is told of everything that the agent does.
     pub observer: O,
-    /// The registry's address, `host:port`.
-    pub registry: Arc<str>,
+    /// The addresses of the registries that list the agent, `host:port`; one as a rule. The agent
+    /// holds a lease at each, and sees the peers that any of them lists.
+    pub registries: Vec<Arc<str>>,
     /// Limits on the requests and connections of the agent's clients.
     pub server: ServerLimits,
     /// Limits on the agent's own HTTP requests. [`AgentNode::new`] replaces `connect` by the
@@ -54,7 +56,7 @@ impl<H: Host> AgentParts<TokioNet, H, ()> {
             clock: Clock::start(),
             host,
             observer: (),
-            registry: registry.into(),
+            registries: vec![registry.into()],
             server: ServerLimits::default(),
             client: ClientLimits::default(),
             json: jsonrpc::Limits::default(),
@@ -66,9 +68,9 @@ impl<N: Net, H: Host, O: Observer> AgentParts<N, H, O> {
     /// The same parts with one more observer, which is told after those before it.
     #[must_use]
     pub fn observed_by<P: Observer>(self, observer: P) -> AgentParts<N, H, (O, P)> {
-        let Self { net, clock, host, observer: first, registry, server, client, json } = self;
+        let Self { net, clock, host, observer: first, registries, server, client, json } = self;
         let observer = (first, observer);
-        AgentParts { net, clock, host, observer, registry, server, client, json }
+        AgentParts { net, clock, host, observer, registries, server, client, json }
     }
 }
 
@@ -89,13 +91,15 @@ pub struct AgentNode<N, H, O> {
 
 impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     /// An agent that neither serves nor has registered yet. `seed` is the source of its random
-    /// choices.
+    /// choices. The number of registries in `config` gives way to that of the addresses in `parts`.
     pub fn new(
         identity: Identity,
-        config: AgentConfig,
+        mut config: AgentConfig,
         seed: &Seed,
         mut parts: AgentParts<N, H, O>,
     ) -> Self {
+        // An agent without a registry asks one that never answers, and so knows no peers.
+        config.registries = NonZeroUsize::new(parts.registries.len()).unwrap_or(NonZeroUsize::MIN);
         let server = parts.server.clone();
         parts.client.connect = config.delegation.connect_timeout;
         let driver = AgentDriver::new(identity, config, seed, parts);

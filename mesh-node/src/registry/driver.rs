@@ -1,14 +1,18 @@
 //! The driver: the only code that touches the registry's state machine.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::registry::{Registry, RegistryConfig};
-use tokio::sync::{Notify, watch};
+use mesh_core::registry::{
+    CallerId, DurableRegistry, RegistryAnswer, RegistryConfig, StoreEffect, StoreReply,
+};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::guard::RegistrationGuard;
+use super::keeper::StoreKeeper;
 use super::metrics::RegistryMetrics;
 use crate::{Clock, Observer};
 
@@ -23,7 +27,9 @@ pub(super) struct RegistryDriver<O> {
     pub(super) epoch: u64,
     /// Who may register what; set before the registry serves.
     pub(super) guard: OnceLock<RegistrationGuard>,
-    registry: Mutex<Registry>,
+    /// What carries out the changes of the store.
+    pub(super) keeper: StoreKeeper,
+    driven: Mutex<DrivenRegistry>,
     /// When [`RegistryDriver::expire`] wakes next, in nanoseconds. Only touched while the registry
     /// is locked.
     wake_at: AtomicU64,
@@ -31,6 +37,18 @@ pub(super) struct RegistryDriver<O> {
     earlier_timeout: Notify,
     /// The current index. Long polls wait for it to change.
     index: watch::Sender<Index>,
+}
+
+/// The state machine, and who waits for the store.
+struct DrivenRegistry {
+    registry: DurableRegistry,
+    callers: BTreeMap<CallerId, oneshot::Sender<StoreReply>>,
+}
+
+/// An answer of the registry, or what to wait for.
+pub(super) enum DrivenAnswer<T> {
+    Now(T),
+    Later(oneshot::Receiver<StoreReply>),
 }
 
 /// What a long poll waits for.
@@ -42,14 +60,23 @@ enum Index {
 }
 
 impl<O: Observer> RegistryDriver<O> {
-    pub(super) fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        config: RegistryConfig,
+        epoch: u64,
+        observer: O,
+        keeper: StoreKeeper,
+    ) -> Self {
+        let ttl = config.leases.ttl;
+        let registry = DurableRegistry::new(config, keeper.keeping());
         Self {
             clock,
             observer: (RegistryMetrics::default(), observer),
-            ttl: config.leases.ttl,
+            ttl,
             epoch,
             guard: OnceLock::new(),
-            registry: Mutex::new(Registry::new(config)),
+            keeper,
+            driven: Mutex::new(DrivenRegistry { registry, callers: BTreeMap::new() }),
             wake_at: AtomicU64::new(0),
             earlier_timeout: Notify::new(),
             index: watch::Sender::new(Index::At(epoch)),
@@ -75,15 +102,50 @@ impl<O: Observer> RegistryDriver<O> {
 
     /// Lets `act` change the state machine, then drains its effects and tells long polls of a new
     /// index.
-    pub(super) fn with<R>(&self, act: impl FnOnce(&mut Registry, Timestamp) -> R) -> R {
-        let mut registry = self.lock();
+    pub(super) fn with<R>(&self, act: impl FnOnce(&mut DurableRegistry, Timestamp) -> R) -> R {
+        let mut driven = self.lock();
         let now = self.clock.now();
-        let result = act(&mut registry, now);
+        let result = act(&mut driven.registry, now);
+        self.drain(now, &mut driven);
+        result
+    }
+
+    /// As [`Self::with`], for an answer that may have to wait for the store.
+    pub(super) fn ask<R>(
+        &self,
+        act: impl FnOnce(&mut DurableRegistry, Timestamp) -> RegistryAnswer<R>,
+    ) -> DrivenAnswer<R> {
+        let mut driven = self.lock();
+        let now = self.clock.now();
+        let answer = match act(&mut driven.registry, now) {
+            RegistryAnswer::Now(answer) => DrivenAnswer::Now(answer),
+            RegistryAnswer::Later(caller) => {
+                let (sender, receiver) = oneshot::channel();
+                driven.callers.insert(caller, sender);
+                DrivenAnswer::Later(receiver)
+            }
+        };
+        self.drain(now, &mut driven);
+        answer
+    }
+
+    fn drain(&self, now: Timestamp, driven: &mut DrivenRegistry) {
+        let DrivenRegistry { registry, callers } = driven;
         while let Some(note) = registry.poll_effect() {
             self.observer.registry(now, &note);
         }
         if let Some(deafness) = registry.poll_deafness() {
             self.observer.deafness(now, deafness);
+        }
+        while let Some(effect) = registry.poll_store() {
+            match effect {
+                StoreEffect::Persist(change) => self.keeper.persist(change),
+                StoreEffect::List => self.keeper.list_again(),
+                StoreEffect::Reply { caller, reply } => {
+                    // A caller that has hung up does not listen any more.
+                    let _ = callers.remove(&caller).map(|sender| sender.send(reply));
+                }
+            }
         }
         // The timer is told of an earlier timeout only. Heartbeats put the next expiry off, and
         // waking the timer for each of them would cost more than the heartbeats themselves.
@@ -91,7 +153,7 @@ impl<O: Observer> RegistryDriver<O> {
         if next.as_nanos() < self.wake_at.load(Ordering::Relaxed) {
             self.earlier_timeout.notify_one();
         }
-        let index = self.index_of(&registry);
+        let index = self.index_of(registry);
         self.index.send_if_modified(|seen| match seen {
             Index::At(known) if *known != index => {
                 *known = index;
@@ -99,11 +161,10 @@ impl<O: Observer> RegistryDriver<O> {
             }
             _ => false,
         });
-        result
     }
 
     /// The index: a number that rises with every change of the membership.
-    pub(super) fn index_of(&self, registry: &Registry) -> u64 {
+    pub(super) fn index_of(&self, registry: &DurableRegistry) -> u64 {
         self.epoch.wrapping_add(registry.index())
     }
 
@@ -129,7 +190,7 @@ impl<O: Observer> RegistryDriver<O> {
         self.index.send_replace(Index::Final);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, DrivenRegistry> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

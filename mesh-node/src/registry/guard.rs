@@ -1,17 +1,15 @@
 //! What stands between a registration that has been read and the rules of the registry.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use mesh_core::Timestamp;
-use mesh_core::held_names::HeldNames;
-use mesh_core::registry::{Registry, address, is_address, is_name};
+use mesh_core::registry::{Registration, address, is_address, is_name};
 
 use super::driver::RegistryDriver;
 use super::http::{body, json};
 use crate::Observer;
 use crate::http::{Head, Request, Response, StatusCode};
 use crate::security::{AccessDoor, AddressBook, Caller};
-use crate::wire::{DeregisterBody, RefusedBody, RegisterBody};
+use crate::wire::{DeregisterBody, DrainBody, RefusedBody, RegisterBody};
 
 /// Decides who may register what. By default everybody may register everything.
 #[derive(Debug, Default)]
@@ -21,8 +19,6 @@ pub struct RegistrationGuard {
     /// Who may register under which names; `None` for everybody. The same door must be among the
     /// checks of the registry.
     pub access: Option<Arc<AccessDoor>>,
-    /// The owners of names that are registered.
-    pub held: Mutex<HeldNames>,
 }
 
 impl<O: Observer> RegistryDriver<O> {
@@ -31,19 +27,17 @@ impl<O: Observer> RegistryDriver<O> {
         self.guard.get()?.access.as_ref()
     }
 
-    /// The registration that a request carries, if its sender may make it, and who that is.
-    pub(super) async fn admitted(
-        &self,
-        request: &Request,
-    ) -> Result<(RegisterBody, Option<Arc<str>>), Box<Response>> {
-        let registration: RegisterBody = body(request)?;
-        let Some(guard) = self.guard.get() else { return Ok((registration, None)) };
-        let RegisterBody { name, url, .. } = &registration;
-        let caller = self.named(&request.head, name)?;
+    /// The registration that a request carries, with its owner, if its sender may make it.
+    pub(super) async fn admitted(&self, request: &Request) -> Result<Registration, Box<Response>> {
+        let registration = Registration::from(body::<RegisterBody>(request)?);
+        let Some(guard) = self.guard.get() else { return Ok(registration) };
+        let caller = self.named(&request.head, &registration.name)?;
         let owner = caller.map(|caller| caller.owner);
+        let registration = Registration { owner, ..registration };
+        let Registration { name, url, .. } = &registration;
         if !is_name(name) || !is_address(address(url)) {
             // The registry's rules refuse it.
-            return Ok((registration, owner));
+            return Ok(registration);
         }
         if let Some(addresses) = &guard.addresses {
             let certificate = request.head.certificate.as_ref();
@@ -55,7 +49,7 @@ impl<O: Observer> RegistryDriver<O> {
                 json(StatusCode::FORBIDDEN, &RefusedBody::new(error, "address"))
             })?;
         }
-        Ok((registration, owner))
+        Ok(registration)
     }
 
     /// The end of a lease that a request asks for, if its sender may end it, and who that is.
@@ -66,6 +60,13 @@ impl<O: Observer> RegistryDriver<O> {
         let leaving: DeregisterBody = body(request)?;
         let caller = self.named(&request.head, &leaving.name)?;
         Ok((leaving, caller.map(|caller| caller.owner)))
+    }
+
+    /// The mark of draining that a request sets, if its sender may set it. Only `admin` gets here.
+    pub(super) fn draining(&self, request: &Request) -> Result<DrainBody, Box<Response>> {
+        let draining: DrainBody = body(request)?;
+        self.named(&request.head, &draining.name)?;
+        Ok(draining)
     }
 
     /// Who sends a request about this name, if that caller may use it; `None` if nobody is asked who
@@ -79,45 +80,4 @@ impl<O: Observer> RegistryDriver<O> {
             _ => Err(access.forbid(head, "this key or certificate is not for that name")),
         }
     }
-
-    /// The address of the name's live lease, if the lease is not the caller's.
-    pub(super) fn other_holder(
-        &self,
-        registry: &mut Registry,
-        now: Timestamp,
-        name: &str,
-        caller: Option<&str>,
-    ) -> Option<Arc<str>> {
-        let held = &self.guard.get()?.held;
-        let holder = registry.get(now, name)?.url.clone();
-        let held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        (!held.may_take(name, caller, true)).then_some(holder)
-    }
-
-    /// Remembers that the name is the caller's.
-    pub(super) fn hold(
-        &self,
-        registry: &mut Registry,
-        now: Timestamp,
-        name: &str,
-        caller: Arc<str>,
-    ) {
-        let Some(guard) = self.guard.get() else { return };
-        let mut held = guard.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.hold(name.into(), caller, |name| registry.get(now, name).is_some());
-    }
-}
-
-/// The answer to a registration under a name that is somebody else's. Logged here, because the
-/// registry's rules never see it.
-pub(super) fn held(registration: &RegisterBody, holder: &Arc<str>) -> Response {
-    let RegisterBody { name, url, .. } = registration;
-    tracing::warn!(
-        agent = %name, %url, %holder,
-        "registration refused: the name is held by somebody else"
-    );
-    let error = format!("the name {name} is held by somebody else, at {holder}");
-    let mut refused = RefusedBody::new(error, "held");
-    refused.holder = Some(holder.clone());
-    json(StatusCode::CONFLICT, &refused)
 }

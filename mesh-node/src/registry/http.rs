@@ -2,26 +2,35 @@
 
 use std::sync::Arc;
 
-use mesh_core::registry::{DeregisterError, Lease, RegisterError, address, is_unspecified};
+use mesh_core::registry::{
+    DeregisterError, DrainError, Keeping, Lease, RegisterError, Registered, Registration,
+    StoreReply, address, is_unspecified,
+};
 use mesh_core::text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::driver::RegistryDriver;
-use super::guard::held;
+use super::driver::{DrivenAnswer, RegistryDriver};
 use super::long_poll::LongPoll;
+use super::metrics::RegistryGauges;
 use crate::Observer;
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
 use crate::observer::AnsweredRequest;
 use crate::wire::{
-    DeregisterBody, EPOCH_HEADER, INDEX_HEADER, RefusedBody, RegisterBody, RegisteredBody,
-    ServiceBody, ServicesBody,
+    DeregisterBody, DrainBody, EPOCH_HEADER, INDEX_HEADER, PROTECTED_HEADER, REVISION_HEADER,
+    RefusedBody, RegisteredBody, ServiceBody, ServicesBody,
 };
+
+/// The reason of a refusal that is over when the store answers again.
+const STORE_UNAVAILABLE: &str = "store_unavailable";
+/// The header that says after how many seconds to ask again.
+const RETRY_AFTER: &str = "retry-after";
 
 #[derive(Clone, Copy)]
 pub(super) enum RegistryEndpoint {
     Register,
     Deregister,
+    Drain,
     Services,
     Health,
     Metrics,
@@ -32,6 +41,7 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
     const ROUTES: &'static [Route<RegistryEndpoint>] = &[
         Route::post_json("/register", RegistryEndpoint::Register),
         Route::post_json("/deregister", RegistryEndpoint::Deregister),
+        Route::post_json("/drain", RegistryEndpoint::Drain),
         Route::get("/services", RegistryEndpoint::Services),
         Route::get("/healthz", RegistryEndpoint::Health),
         Route::get("/metrics", RegistryEndpoint::Metrics),
@@ -39,12 +49,18 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
 
     async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
-            RegistryEndpoint::Register => {
-                self.admitted(&request).await.map(|admitted| self.register(admitted))
-            }
-            RegistryEndpoint::Deregister => {
-                self.leaving(&request).map(|(body, caller)| self.deregister(&body, caller))
-            }
+            RegistryEndpoint::Register => match self.admitted(&request).await {
+                Ok(registration) => Ok(self.register(registration).await),
+                Err(refusal) => Err(refusal),
+            },
+            RegistryEndpoint::Deregister => match self.leaving(&request) {
+                Ok((body, caller)) => Ok(self.deregister(&body, caller).await),
+                Err(refusal) => Err(refusal),
+            },
+            RegistryEndpoint::Drain => match self.draining(&request) {
+                Ok(body) => Ok(self.mark_draining(&body).await),
+                Err(refusal) => Err(refusal),
+            },
             // A client that asks only for the head does not want the list, so it does not wait for
             // a new one.
             RegistryEndpoint::Services if request.head.method == Method::HEAD => {
@@ -74,24 +90,11 @@ impl<O: Observer> RegistryDriver<O> {
     }
 
     /// Grants or renews a lease.
-    fn register(&self, (body, caller): (RegisterBody, Option<Arc<str>>)) -> Response {
-        let unreachable = is_unspecified(address(&body.url)).then(|| body.url.clone());
-        let name = body.name.clone();
-        let outcome = self.with(|registry, now| {
-            if let Some(holder) = self.other_holder(registry, now, &name, caller.as_deref()) {
-                return Err(Box::new(held(&body, &holder)));
-            }
-            let outcome = registry.handle_register(now, body.into());
-            if let (Ok(_), Some(caller)) = (&outcome, caller) {
-                self.hold(registry, now, &name, caller);
-            }
-            Ok(outcome)
-        });
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(refusal) => return *refusal,
-        };
-        match outcome {
+    async fn register(&self, registration: Registration) -> Response {
+        let url = &registration.url;
+        let unreachable = is_unspecified(address(url)).then(|| url.clone());
+        let name = registration.name.clone();
+        match self.registered(registration).await {
             Ok(registered) => {
                 if registered.renewed {
                     self.observer.renewed(self.clock.now(), &name);
@@ -108,49 +111,113 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    fn deregister(&self, body: &DeregisterBody, caller: Option<Arc<str>>) -> Response {
+    async fn registered(&self, registration: Registration) -> Result<Registered, RegisterError> {
+        match self.ask(|registry, now| registry.handle_register(now, registration)) {
+            DrivenAnswer::Now(answer) => answer,
+            DrivenAnswer::Later(answer) => match answer.await {
+                Ok(StoreReply::Registered(answer)) => answer,
+                // The registry is being shut down.
+                _ => Err(RegisterError::StoreUnavailable),
+            },
+        }
+    }
+
+    async fn deregister(&self, body: &DeregisterBody, caller: Option<Arc<str>>) -> Response {
         let DeregisterBody { name, incarnation } = body;
-        let ended = self.with(|registry, now| {
-            match self.other_holder(registry, now, name, caller.as_deref()) {
-                Some(_) => Err(DeregisterError::OtherIncarnation { current: None }),
-                None => registry.handle_deregister(now, name, *incarnation),
-            }
-        });
-        let (status, reason) = match &ended {
-            Ok(()) => {
-                return json(StatusCode::OK, &serde_json::json!({ "status": "deregistered" }));
-            }
-            Err(DeregisterError::UnknownLease) => (StatusCode::NOT_FOUND, "unknown_lease"),
-            Err(DeregisterError::OtherIncarnation { .. }) => {
-                (StatusCode::CONFLICT, "stale_incarnation")
+        let ended =
+            self.ask(|registry, now| registry.handle_deregister(now, name, *incarnation, caller));
+        let ended = match ended {
+            DrivenAnswer::Now(answer) => answer,
+            DrivenAnswer::Later(answer) => match answer.await {
+                Ok(StoreReply::Deregistered(answer)) => answer,
+                _ => Err(DeregisterError::StoreUnavailable),
+            },
+        };
+        let Err(error) = ended else {
+            return json(StatusCode::OK, &serde_json::json!({ "status": "deregistered" }));
+        };
+        let (status, reason) = match &error {
+            DeregisterError::UnknownLease => (StatusCode::NOT_FOUND, "unknown_lease"),
+            DeregisterError::OtherIncarnation { .. } => (StatusCode::CONFLICT, "stale_incarnation"),
+            DeregisterError::StoreUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, STORE_UNAVAILABLE)
             }
         };
-        let error = ended.err().map_or_else(String::new, |error| error.to_string());
-        json(status, &RefusedBody::new(error, reason))
+        refusal(status, &RefusedBody::new(error.to_string(), reason))
+    }
+
+    /// Marks an agent as draining, or takes the mark away.
+    async fn mark_draining(&self, body: &DrainBody) -> Response {
+        let drained =
+            self.ask(|registry, now| registry.handle_drain(now, &body.name, body.draining));
+        let drained = match drained {
+            DrivenAnswer::Now(answer) => answer,
+            DrivenAnswer::Later(answer) => match answer.await {
+                Ok(StoreReply::Drained(answer)) => answer,
+                _ => Err(DrainError::StoreUnavailable),
+            },
+        };
+        let Err(error) = drained else {
+            let status = if body.draining { "draining" } else { "not draining" };
+            return json(StatusCode::OK, &serde_json::json!({ "status": status }));
+        };
+        let (status, reason) = match &error {
+            DrainError::UnknownLease => (StatusCode::NOT_FOUND, "unknown_lease"),
+            DrainError::StoreUnavailable => (StatusCode::SERVICE_UNAVAILABLE, STORE_UNAVAILABLE),
+        };
+        refusal(status, &RefusedBody::new(error.to_string(), reason))
     }
 
     /// The list of live leases, with epoch and index in the header.
     fn services(&self) -> Response {
-        let (services, index) = self.with(|registry, now| {
+        let (services, index, protected, revision) = self.with(|registry, now| {
             let service = |lease: &Lease| ServiceBody::new(lease, now.since(lease.renewed_at));
             let services: ServicesBody =
                 registry.list(now).map(|lease| (lease.name.clone(), service(lease))).collect();
-            (services, self.index_of(registry))
+            let revision = (registry.keeping() != Keeping::Nowhere).then(|| registry.revision());
+            (services, self.index_of(registry), registry.protected(), revision)
         });
-        json(StatusCode::OK, &services)
+        let mut answer = json(StatusCode::OK, &services)
             .with_header(EPOCH_HEADER, self.epoch)
-            .with_header(INDEX_HEADER, index)
+            .with_header(INDEX_HEADER, index);
+        if let Some(revision) = revision {
+            answer = answer.with_header(REVISION_HEADER, revision);
+        }
+        if protected > 0 {
+            answer = answer.with_header(PROTECTED_HEADER, protected as u64);
+        }
+        answer
     }
 
     fn health(&self) -> Response {
-        let leases = self.with(|registry, now| registry.list(now).count());
-        json(StatusCode::OK, &serde_json::json!({ "status": "ok", "leases": leases }))
+        let mut health = serde_json::json!({ "status": "ok" });
+        self.with(|registry, now| {
+            health["leases"] = registry.list(now).count().into();
+            for (name, count) in
+                [("recovering", registry.recovering()), ("protected", registry.protected())]
+            {
+                if count > 0 {
+                    health[name] = count.into();
+                }
+            }
+            if registry.keeping() != Keeping::Nowhere {
+                let is_up = registry.is_store_up();
+                health["store"] = if is_up { "ok" } else { "unavailable" }.into();
+            }
+        });
+        json(StatusCode::OK, &health)
     }
 
     fn metrics_page(&self) -> Response {
-        let (leases, index) =
-            self.with(|registry, now| (registry.list(now).count(), self.index_of(registry)));
-        let mut page = self.observer.0.page(leases, index, self.waiting());
+        let gauges = self.with(|registry, now| RegistryGauges {
+            leases: registry.list(now).count(),
+            recovering: registry.recovering(),
+            protected: registry.protected(),
+            index: self.index_of(registry),
+            store_up: registry.is_store_up(),
+            waiting: self.waiting(),
+        });
+        let mut page = self.observer.0.page(&gauges);
         if let Some(access) = self.access() {
             access.write_metrics(&mut page);
         }
@@ -167,12 +234,24 @@ fn refused(error: &RegisterError) -> Response {
             (body.current, body.holder) = (Some(*current), holder.clone());
             StatusCode::CONFLICT
         }
-        RegisterError::RegistryFull { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        RegisterError::Held { holder } => {
+            body.holder = Some(holder.clone());
+            StatusCode::CONFLICT
+        }
+        RegisterError::RegistryFull { .. } | RegisterError::StoreUnavailable => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => {
             StatusCode::BAD_REQUEST
         }
     };
-    json(status, &body)
+    refusal(status, &body)
+}
+
+/// A refusal. One that may be over soon says when to ask again.
+fn refusal(status: StatusCode, body: &RefusedBody) -> Response {
+    let answer = json(status, body);
+    if body.reason == STORE_UNAVAILABLE { answer.with_header(RETRY_AFTER, 1) } else { answer }
 }
 
 /// The name of the refusal's reason, for programs and metrics.
@@ -180,7 +259,9 @@ pub(super) const fn reason(error: &RegisterError) -> &'static str {
     match error {
         RegisterError::UnknownLease => "unknown_lease",
         RegisterError::StaleIncarnation { .. } => "stale_incarnation",
+        RegisterError::Held { .. } => "held",
         RegisterError::RegistryFull { .. } => "registry_full",
+        RegisterError::StoreUnavailable => STORE_UNAVAILABLE,
         RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => "invalid",
     }
 }

@@ -21,17 +21,33 @@ pub(super) struct RegistryMetrics(Mutex<RegistryCounters>);
 #[derive(Debug, Default)]
 struct RegistryCounters {
     granted: u64,
+    restored: u64,
     renewed: u64,
     refused: BTreeMap<&'static str, u64>,
     ended: BTreeMap<&'static str, u64>,
     requests: BTreeMap<(&'static str, u16), u64>,
 }
 
+/// What is read when the page is asked for.
+#[derive(Debug)]
+pub(super) struct RegistryGauges {
+    /// Live leases.
+    pub(super) leases: usize,
+    /// Those whose agents were not heard since they were taken over from the store.
+    pub(super) recovering: usize,
+    /// Those that have run out and are kept.
+    pub(super) protected: usize,
+    pub(super) index: u64,
+    /// Whether the store answers, if there is one.
+    pub(super) store_up: bool,
+    /// Long polls that wait.
+    pub(super) waiting: usize,
+}
+
 impl RegistryMetrics {
-    /// The page of `GET /metrics`. The arguments are read when the page is asked for: leases that
-    /// are live, the index, and long polls that wait.
-    pub(super) fn page(&self, leases: usize, index: u64, waiting: usize) -> MetricsPage {
-        self.lock().page(leases, index, waiting)
+    /// The page of `GET /metrics`.
+    pub(super) fn page(&self, gauges: &RegistryGauges) -> MetricsPage {
+        self.lock().page(gauges)
     }
 
     fn lock(&self) -> MutexGuard<'_, RegistryCounters> {
@@ -63,7 +79,8 @@ impl RegistryCounters {
             LeaseNoteKind::Refused(error) => {
                 return *self.refused.entry(reason(error)).or_default() += 1;
             }
-            LeaseNoteKind::Moved { .. } => return,
+            LeaseNoteKind::Restored => return self.restored += 1,
+            LeaseNoteKind::Moved { .. } | LeaseNoteKind::Drained(_) => return,
             LeaseNoteKind::Replaced => "replaced",
             LeaseNoteKind::Deregistered => "deregistered",
             LeaseNoteKind::Expired { .. } => "expired",
@@ -71,12 +88,24 @@ impl RegistryCounters {
         *self.ended.entry(ended).or_default() += 1;
     }
 
-    fn page(&self, leases: usize, index: u64, waiting: usize) -> MetricsPage {
+    fn page(&self, gauges: &RegistryGauges) -> MetricsPage {
+        let RegistryGauges { leases, recovering, protected, index, store_up, waiting } = *gauges;
         let mut page = MetricsPage::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
+        let help = "Leases taken over from the store, whose agents were not heard since.";
+        page.gauge("mesh_registry_recovering", help, recovering);
+        let help = "Leases that have run out and are kept, because too many agents fell silent.";
+        page.gauge("mesh_registry_protected", help, protected);
+        let help = "1 while the store answers, or if there is none.";
+        page.gauge("mesh_registry_store_up", help, u8::from(store_up));
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);
         page.gauge("mesh_registry_waiting", "Long polls that wait for a change.", waiting);
         page.counter("mesh_registry_granted_total", "Leases that began.", self.granted);
+        page.counter(
+            "mesh_registry_restored_total",
+            "Leases taken over from the store.",
+            self.restored,
+        );
         page.counter("mesh_registry_renewed_total", "Heartbeats that were granted.", self.renewed);
         let ended = by_label("kind", &self.ended);
         page.counters("mesh_registry_ended_total", "Leases that ended, by how.", ended);

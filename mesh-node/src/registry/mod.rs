@@ -3,8 +3,10 @@
 mod driver;
 mod guard;
 mod http;
+mod keeper;
 mod long_poll;
 mod metrics;
+pub mod store;
 
 use std::sync::Arc;
 
@@ -12,11 +14,13 @@ use mesh_core::registry::RegistryConfig;
 
 use self::driver::RegistryDriver;
 pub use self::guard::RegistrationGuard;
+use self::keeper::StoreKeeper;
+use self::store::{Store, StoreContents};
 use crate::http::{RequestChecks, RoutedService, Served, ServerLimits, serve};
 use crate::{Clock, Net, Observer};
 
-/// A registry that serves `POST /register`, `GET /services`, `POST /deregister`, `GET /healthz` and
-/// `GET /metrics`. Clones share the same registry.
+/// A registry that serves `POST /register`, `GET /services`, `POST /deregister`, `POST /drain`,
+/// `GET /healthz` and `GET /metrics`. Clones share the same registry.
 ///
 /// `GET /services?wait=10s&index=7` is a long poll: it is answered once the index differs from 7,
 /// or when the wait is over (60 s at most); at once if the index differs already. No two lives of a
@@ -54,8 +58,26 @@ impl<O: Observer> RegistryNode<O> {
     /// earlier life by more than the changes of membership that the earlier life saw: the wall
     /// clock in microseconds does.
     pub fn new(clock: Clock, config: RegistryConfig, epoch: u64, observer: O) -> Self {
-        let driver = Arc::new(RegistryDriver::new(clock, config, epoch, observer));
-        Self { driver, checks: RequestChecks::default() }
+        Self::made(RegistryDriver::new(clock, config, epoch, observer, StoreKeeper::new(None)))
+    }
+
+    /// A registry that takes over the leases that a store has, and keeps its own there.
+    /// [`StorePlace::open`](store::StorePlace::open) gives both.
+    pub fn with_store(
+        clock: Clock,
+        config: RegistryConfig,
+        epoch: u64,
+        observer: O,
+        (store, contents): (Arc<dyn Store>, StoreContents),
+    ) -> Self {
+        let keeper = StoreKeeper::new(Some(store));
+        let driver = RegistryDriver::new(clock, config, epoch, observer, keeper);
+        driver.load(contents);
+        Self::made(driver)
+    }
+
+    fn made(driver: RegistryDriver<O>) -> Self {
+        Self { driver: Arc::new(driver), checks: RequestChecks::default() }
     }
 
     /// The same registry, which answers only requests that pass these checks. They are run before a
@@ -90,6 +112,7 @@ impl<O: Observer> RegistryNode<O> {
             biased;
             served = serve::<N, _>(listener, handler, limits, stopped) => served,
             () = self.driver.expire() => unreachable!("expiry has no end"),
+            () = self.driver.keep_store() => unreachable!("there is always more to keep"),
         }
     }
 }

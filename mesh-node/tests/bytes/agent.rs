@@ -125,7 +125,7 @@ impl Agent {
             clock: Clock::start(),
             host: Echo,
             observer: (),
-            registry: "nobody:1".into(),
+            registries: vec!["nobody:1".into()],
             server: server_limits(),
             client: ClientLimits { connect: NEVER, ..ClientLimits::default() },
             json: limits::JSON,

@@ -17,6 +17,7 @@ mod hostile;
 mod orchestrate;
 mod output_readers;
 mod process;
+mod registries;
 mod registry;
 mod rpc_server;
 mod shutdown;

@@ -76,3 +76,46 @@ fn an_agent_says_that_something_else_answers_for_its_registry() {
     let line = agent.process.line("the answer is not that of a registry");
     assert!(line.contains(&address) && line.contains("501 Not Implemented"), "{line}");
 }
+
+#[test]
+fn with_a_directory_its_leases_outlast_a_kill() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("new").display().to_string();
+    let mut registry = Service::registry(&["--data-dir", &path]);
+    let body = json!({ "name": "a", "url": "127.0.0.1:8612", "incarnation": 7 });
+    let (status, answer) = http(&registry.address, "POST", "/register", &body.to_string());
+    assert_eq!((status, answer.contains("registered")), (200, true), "{answer}");
+
+    let (status, _, stderr) = output(&["registry", "--listen", "127.0.0.1:0", "--data-dir", &path]);
+    assert_eq!(status.code(), Some(1));
+    let expected = format!("error: the store {path} can't be used: another registry uses it");
+    assert!(stderr.contains(&expected), "{stderr}");
+
+    registry.process.signal("KILL");
+    registry.process.end();
+    let registry = Service::registry(&["--data-dir", &path]);
+    let listed = &json_at(&registry.address, "/services")["a"];
+    assert_eq!((&listed["incarnation"], &listed["state"]), (&json!(7), &json!("recovering")));
+    let drain = json!({ "name": "a", "draining": true }).to_string();
+    let (status, answer) = http(&registry.address, "POST", "/drain", &drain);
+    assert_eq!((status, &*answer), (200, r#"{"status":"draining"}"#));
+    let metrics = get(&registry.address, "/metrics").1;
+    assert!(metrics.contains("mesh_registry_restored_total 1"), "{metrics}");
+}
+
+#[test]
+fn a_store_that_makes_no_sense_or_is_not_there_is_refused_without_its_password() {
+    for (store, code, expected) in [
+        ("http://me:secret@h", 2, "--store: expected redis://"),
+        ("redis://me:secret@h?mesh=a b", 2, "--store: \"a b\" is no name of a mesh"),
+        ("redis://:secret@127.0.0.1:1", 1, "the store redis://127.0.0.1:1 can't be used"),
+        ("etcd://me:secret@127.0.0.1:1", 1, "the store etcd://127.0.0.1:1 can't be used"),
+    ] {
+        let (status, _, stderr) =
+            output(&["registry", "--listen", "127.0.0.1:0", "--store", store]);
+        assert_eq!(status.code(), Some(code), "{stderr}");
+        assert!(stderr.contains(expected) && !stderr.contains("secret"), "{stderr}");
+    }
+    let both = ["registry", "--data-dir", "d", "--store", "redis://h"];
+    assert_eq!(output(&both).0.code(), Some(2));
+}

@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::process::{Service, get, json_at};
 
 /// If this variable is set, there must be a browser.
-const DEMANDED: &str = "MESH_TEST_BROWSER";
+const DEMANDED: &str = "MESH_TEST_PROGRAMS";
 
 /// What a page tries. `AGENT` and `REGISTRY` stand for their addresses.
 const PAGE: &str = r#"<!DOCTYPE html><title>elsewhere</title><pre id="said"></pre><iframe name="hole"></iframe>

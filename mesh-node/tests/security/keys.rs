@@ -305,6 +305,36 @@ fn a_held_name_is_its_owners() {
 }
 
 #[test]
+fn a_registry_with_a_directory_remembers_whose_a_name_is() {
+    let folder = KeyFolder::new();
+    let key = |owner: &str| folder.key(&["--role", "register", "--names", "*", "--owner", owner]);
+    let (mine, yours, admin) = (key("mine"), key("yours"), folder.key(&["--role", "admin"]));
+    let (file, data) = (folder.text("keys.toml"), folder.text("data"));
+    let args = ["--keys", &file, "--data-dir", &data];
+    let answer = |registry: &Service, path: &str, key: &str, body: Value| {
+        let fields = format!("authorization: Bearer {key}\r\n");
+        let answer = head(&registry.address, "POST", path, &fields, &body.to_string());
+        answer["http/1.1 ".len()..].to_owned()
+    };
+    let lease = |number: u64| json!({ "name": "a", "url": "127.0.0.1:1", "incarnation": number });
+    let mut registry = Service::registry(&args);
+    assert!(answer(&registry, "/register", &mine, lease(1)).starts_with("200"));
+    let mark = json!({ "name": "a", "draining": true });
+    assert!(answer(&registry, "/drain", &mine, mark.clone()).starts_with("403"));
+    assert!(answer(&registry, "/drain", &admin, mark).starts_with("200"));
+    registry.process.signal("KILL");
+    registry.process.end();
+    let registry = Service::registry(&args);
+    let refused = answer(&registry, "/register", &yours, lease(2));
+    assert!(refused.starts_with("409") && refused.contains("\"held\""), "{refused}");
+    let goodbye = json!({ "name": "a" });
+    assert!(answer(&registry, "/deregister", &yours, goodbye.clone()).starts_with("409"));
+    assert!(answer(&registry, "/register", &mine, lease(2)).starts_with("200"));
+    assert!(answer(&registry, "/deregister", &mine, goodbye).starts_with("200"));
+    assert!(answer(&registry, "/register", &yours, lease(3)).starts_with("200"));
+}
+
+#[test]
 fn keys_are_rotated_without_a_restart() {
     let folder = KeyFolder::new();
     let old = folder.key(&["--role", "observe"]);

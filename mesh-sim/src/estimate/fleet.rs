@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::job_cost::{JobCost, Room, jobs_per_request};
+use super::providers;
 use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::{AgentSpec, EntryChoice, JobKind, Scenario};
 
@@ -37,8 +38,17 @@ pub(super) struct Capacity {
     /// How many requests per second keep the busiest agents busy all the time. Infinite if nothing
     /// limits them.
     pub(super) requests_per_second: f64,
-    /// Whether their slots are scarcer than their cores.
-    pub(super) is_by_slots: bool,
+    pub(super) limited_by: Limit,
+}
+
+/// What is scarcest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    Cores,
+    /// How many jobs agents take at once.
+    Slots,
+    /// What the providers allow that agents use.
+    Providers,
 }
 
 /// Which agents are there, and which kinds of jobs count.
@@ -48,6 +58,13 @@ pub(super) struct FleetPart<'a> {
     pub(super) at: Option<Duration>,
     /// Only jobs that demand this skill; all if `None`.
     pub(super) skill: Option<&'a str>,
+}
+
+impl FleetPart<'_> {
+    /// Whether the agent is there.
+    pub(super) fn has(&self, agent: &AgentSpec) -> bool {
+        self.at.is_none_or(|at| agent.joins <= at && agent.leaves.is_none_or(|end| at < end))
+    }
 }
 
 impl<'a> Fleet<'a> {
@@ -81,9 +98,6 @@ impl<'a> Fleet<'a> {
     /// The capacity of a part of the fleet for its part of the jobs. `None` if it has no such jobs,
     /// or nobody for them.
     pub(super) fn capacity(&self, scenario: &Scenario, part: FleetPart<'_>) -> Option<Capacity> {
-        let is_there = |agent: &AgentSpec| {
-            part.at.is_none_or(|at| agent.joins <= at && agent.leaves.is_none_or(|end| at < end))
-        };
         let counts = |skill: Option<&str>| part.skill.is_none_or(|wanted| skill == Some(wanted));
         let mut jobs = self.jobs.clone();
         for (number, kind) in jobs.iter_mut().zip(&scenario.workload.jobs) {
@@ -92,15 +106,19 @@ impl<'a> Fleet<'a> {
         let groups: Vec<&AgentGroup<'_>> = self
             .groups
             .iter()
-            .filter(|group| group.takers > 0.0 && is_there(&group.agents[0]))
+            .filter(|group| group.takers > 0.0 && part.has(&group.agents[0]))
             .collect();
         let spread = Spread::even(&groups, &jobs)?;
         let busy = spread.settled(&groups, &jobs);
         let (share, cost, room) = busy.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
-        Some(Capacity {
-            requests_per_second: 1.0 / share,
-            is_by_slots: cost.hold / room.slots > cost.work / room.cores,
-        })
+        let (own, allowed) = (1.0 / share, providers::allowed(scenario, part));
+        let limited_by = match cost.hold / room.slots > cost.work / room.cores {
+            // What is a hair less comes from rounding.
+            _ if allowed < own * (1.0 - 1e-9) => Limit::Providers,
+            true => Limit::Slots,
+            false => Limit::Cores,
+        };
+        Some(Capacity { requests_per_second: own.min(allowed), limited_by })
     }
 }
 

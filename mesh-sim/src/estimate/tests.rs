@@ -167,6 +167,28 @@ fn a_provider_that_all_need_may_allow_too_little() {
     assert!(text.contains("model allows 10 jobs/s, and requests need 200 %"), "{text}");
     assert!(Estimate::of(&provider(1200, "*")).warnings().is_empty());
     assert!(Estimate::of(&provider(600, "agent-1")).warnings().is_empty(), "agent-2 has no limit");
+    assert_eq!(Estimate::of(&provider(600, "*")).capacity(), Some(10.0));
+}
+
+#[test]
+fn the_accounts_of_all_agents_limit_them_together() {
+    let accounts = |first: u32, second: u32| {
+        let account = |number: u32, per_minute: u32| {
+            format!(
+                "[[providers]]\nname = \"account-{number}\"\nagents = \"agent-{number}\"\n\
+                 requests_per_minute = {per_minute}\n"
+            )
+        };
+        let both = format!("{}{}[workload]", account(1, first), account(2, second));
+        with(&[("[workload]", &both)])
+    };
+    // The second agent alone can do 20 jobs per second.
+    let estimate = accounts(300, 60_000);
+    let estimate = Estimate::of(&estimate);
+    assert_eq!(estimate.capacity(), Some(25.0));
+    assert!(estimate.text().contains("80 % of the capacity"), "{}", estimate.text());
+    let text = warning(&accounts(300, 600));
+    assert!(text.starts_with("more comes than all providers allow: up to 133 %"), "{text}");
 }
 
 #[test]

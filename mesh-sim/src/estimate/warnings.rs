@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fleet::Limit;
 use super::words::{percent, rate};
 use super::{Estimate, PhaseLoad, alone};
 use crate::figures::{Figure, Measure};
@@ -56,12 +57,21 @@ fn overload(estimate: &Estimate<'_>) -> Vec<String> {
     let agents = scenario.agents.len();
     let needed = (agents as f64 * share(worst)).ceil() as usize;
     let capacity = worst.capacity.unwrap_or_default() / estimate.warm;
+    let by_providers =
+        estimate.capacity.is_some_and(|capacity| capacity.limited_by == Limit::Providers);
+    let (who, remedy) = match by_providers {
+        // One of them is to blame, and has a warning of its own.
+        true if !full_providers(estimate).is_empty() => return Vec::new(),
+        true => ("all providers allow", "raise their limits, or take".to_owned()),
+        false => {
+            let needed = counted(needed.max(agents + 1), "agent");
+            ("all agents can do", format!("take {needed} like these, or"))
+        }
+    };
     vec![format!(
-        "more comes than all agents can do: up to {} of the capacity, {when}. No policy can answer \
-         all of it. If that is not what you want to see, take {} like these, or at most {} \
-         requests/s.",
+        "more comes than {who}: up to {} of the capacity, {when}. No policy can answer all of it. \
+         If that is not what you want to see, {remedy} at most {} requests/s.",
         percent(share(worst)),
-        counted(needed.max(agents + 1), "agent"),
         rate(capacity)
     )]
 }

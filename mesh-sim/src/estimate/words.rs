@@ -2,7 +2,7 @@
 
 use mesh_core::protocol::Name;
 
-use super::fleet::AgentGroup;
+use super::fleet::{AgentGroup, Limit};
 use super::warnings::{duration_for, needed_requests, quantile};
 use super::{Estimate, PhaseLoad, alone};
 use crate::dist::Distribution;
@@ -169,9 +169,10 @@ fn capacity(estimate: &Estimate<'_>) -> Vec<(&'static str, String)> {
             "nothing limits the agents".to_owned()
         }
         Some(capacity) => {
-            let scarce = match capacity.is_by_slots {
-                true => "how many jobs agents take at once (`concurrency`) limits it",
-                false => "cores limit it",
+            let scarce = match capacity.limited_by {
+                Limit::Slots => "how many jobs agents take at once (`concurrency`) limits it",
+                Limit::Cores => "cores limit it",
+                Limit::Providers => "the providers limit it",
             };
             format!("{} requests/s; {scarce}", rate(capacity.requests_per_second))
         }

@@ -139,6 +139,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         policies: policies.iter().map(policy).collect(),
         faults: Vec::new(),
         random_faults: Vec::new(),
+        registries: Default::default(),
         objective: Objective::default(),
         expect: BTreeMap::new(),
     }

@@ -268,7 +268,11 @@ impl CoverageObserver {
                 self.lease_ended(note);
             }
             LeaseNoteKind::Deregistered => self.lease_ended(note),
-            LeaseNoteKind::Granted | LeaseNoteKind::Refused(_) | LeaseNoteKind::Moved { .. } => {}
+            LeaseNoteKind::Granted
+            | LeaseNoteKind::Restored
+            | LeaseNoteKind::Refused(_)
+            | LeaseNoteKind::Moved { .. }
+            | LeaseNoteKind::Drained(_) => {}
         }
     }
 
@@ -301,7 +305,7 @@ impl CoverageObserver {
     }
 
     fn restarted(&mut self, at: Timestamp, host: HostId) {
-        if host == HostId::REGISTRY {
+        if host.is_registry() {
             let mut agents = self.faults.hosts().agents();
             if agents.any(|agent| !self.faults.is_down(agent.host(), at)) {
                 self.coverage.add(REGISTRY_RESTARTED);

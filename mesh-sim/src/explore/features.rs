@@ -8,7 +8,7 @@ use crate::scenario::{AgentSpec, BatchSize, Costs, JobKind, OpenArrivals, Scenar
 type IsInScenario = fn(&Scenario) -> bool;
 
 /// The number of features.
-pub(super) const ALL_FEATURES: usize = 19;
+pub(super) const ALL_FEATURES: usize = 20;
 
 /// Everything that is looked for, and how to see whether a scenario has it.
 const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
@@ -33,6 +33,7 @@ const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
     ("own policies", |scenario| agent(scenario, |agent| agent.policy.is_some())),
     ("erring agents", |scenario| agent(scenario, |agent| agent.errors.is_some())),
     ("modifiers", has_modifiers),
+    ("registries", |scenario| scenario.registries.are_several()),
     ("faults at random", |scenario| !scenario.random_faults.is_empty()),
 ];
 

@@ -4,17 +4,16 @@ use mesh_core::protocol::Name;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::draw::DrawFault;
+use super::draw::{Draw, DrawFault};
 use super::effect::{FaultEffect, HostNumbers, Span};
 use super::host_field::{HostField, HostScope};
 use super::{FaultBehaviour, FaultKind, listed};
-use crate::host_names::REGISTRY;
 
 /// The hosts stop at once, and start again with an empty memory when the fault ends.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Crash<H = Vec<Name>> {
-    /// The hosts that crash: agents, or the registry.
+    /// The hosts that crash: agents, or registries.
     pub hosts: H,
     /// What stops: the whole machine (`machine`, silent as after a power failure), or only its
     /// process (`process`, as after SIGKILL: the open connections end at once, and new ones are
@@ -44,8 +43,8 @@ impl<H> Crash<H> {
 impl FaultBehaviour for Crash {
     fn draws() -> &'static [DrawFault] {
         // The registry has draws of its own. As one host among many it would hardly ever crash.
-        const REGISTRY_CRASHES: fn(CrashMode) -> FaultKind =
-            |mode| FaultKind::Crash(Crash { hosts: vec![REGISTRY.into()], mode });
+        const REGISTRY_CRASHES: fn(&mut Draw<'_>, CrashMode) -> FaultKind =
+            |draw, mode| FaultKind::Crash(Crash { hosts: vec![draw.a_registry()], mode });
         &[
             |draw| {
                 let hosts = draw.some_agents();
@@ -55,8 +54,8 @@ impl FaultBehaviour for Crash {
                 let hosts = draw.some_agents();
                 FaultKind::Crash(Self { hosts, mode: CrashMode::Process })
             },
-            |_| REGISTRY_CRASHES(CrashMode::Machine),
-            |_| REGISTRY_CRASHES(CrashMode::Process),
+            |draw| REGISTRY_CRASHES(draw, CrashMode::Machine),
+            |draw| REGISTRY_CRASHES(draw, CrashMode::Process),
         ]
     }
 

@@ -6,7 +6,7 @@ use mesh_core::protocol::Name;
 use mesh_core::seed::Rng;
 
 use super::FaultKind;
-use crate::host_names::{CLIENT, REGISTRY};
+use crate::host_names::{CLIENT, REGISTRY, registry_names};
 
 /// A function that draws a fault.
 pub(crate) type DrawFault = fn(&mut Draw<'_>) -> FaultKind;
@@ -19,15 +19,27 @@ pub(crate) type DrawFault = fn(&mut Draw<'_>) -> FaultKind;
 pub(crate) struct Draw<'a> {
     rng: Rng,
     agents: &'a [Name],
+    registries: usize,
 }
 
 impl<'a> Draw<'a> {
     /// The greatest latency that a single link may have or that a fault may add, in milliseconds.
     pub(crate) const MAX_LINK_MS: f64 = 400.0;
 
-    /// Draws from `rng`, for a mesh of these agents.
+    /// Draws from `rng`, for a mesh of these agents and one registry.
     pub(crate) fn new(rng: Rng, agents: &'a [Name]) -> Self {
-        Self { rng, agents }
+        Self { rng, agents, registries: 1 }
+    }
+
+    /// The same for a mesh of so many registries.
+    pub(crate) fn with_registries(self, registries: usize) -> Self {
+        Self { registries, ..self }
+    }
+
+    /// A registry. Of a single one, no number is drawn.
+    pub(crate) fn a_registry(&mut self) -> Name {
+        let position = if self.registries > 1 { self.below(self.registries) } else { 0 };
+        registry_names(self.registries).nth(position).unwrap_or_default()
     }
 
     /// A whole number below `end`.
@@ -64,7 +76,9 @@ impl<'a> Draw<'a> {
     /// Two groups of hosts, neither of them empty; some hosts may be in neither.
     pub(crate) fn two_sides(&mut self) -> [Vec<Name>; 2] {
         let fixed = [REGISTRY, CLIENT].map(Name::from);
-        let mut left = self.shuffled(fixed.into_iter().chain(self.agents.iter().cloned()));
+        let further = registry_names(self.registries).skip(1);
+        let hosts = fixed.into_iter().chain(self.agents.iter().cloned()).chain(further);
+        let mut left = self.shuffled(hosts);
         if self.coin() {
             let kept = 2 + self.below(left.len() - 1);
             left.truncate(kept);

@@ -1,6 +1,6 @@
 //! The fields of a fault that name hosts, and which hosts may stand in them.
 
-use crate::host_names::{CLIENT, REGISTRY};
+use crate::host_names::{CLIENT, is_registry_name};
 
 /// A field of a fault that names hosts. If the field is a list of lists of hosts, this is one of
 /// its items.
@@ -69,7 +69,7 @@ impl HostScope {
     pub(crate) fn admits(self, host: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Agents => host != REGISTRY && host != CLIENT,
+            Self::Agents => !is_registry_name(host) && host != CLIENT,
             Self::Servers => host != CLIENT,
         }
     }

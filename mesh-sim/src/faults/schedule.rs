@@ -11,7 +11,7 @@ use mesh_node::work::JobErrors;
 use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
 use super::{CrashMode, Fault};
 use crate::host::{AgentId, HostId, HostMap};
-use crate::host_names::{CLIENT, REGISTRY};
+use crate::host_names::{CLIENT, REGISTRY, registry_names};
 use crate::network::{LinkQuality, NetworkSpec, SiteNetwork};
 
 /// What the active faults do to the link from one host to another.
@@ -62,14 +62,17 @@ pub struct FaultSchedule {
 }
 
 impl FaultSchedule {
-    /// The schedule for a mesh of these agents.
+    /// The schedule for a mesh of these agents and so many registries.
     pub fn new(
         agents: impl IntoIterator<Item = Name>,
+        registries: usize,
         network: &NetworkSpec,
         faults: &[Fault],
     ) -> Self {
         let fixed = [REGISTRY, CLIENT].map(Name::from);
-        let hosts: HostMap<Name> = fixed.into_iter().chain(agents).collect();
+        let further = registry_names(registries).skip(1);
+        let hosts: Vec<Name> = fixed.into_iter().chain(agents).chain(further).collect();
+        let hosts = HostMap::of_hosts(hosts, registries.saturating_sub(1));
         let numbers = HostNumbers::new(&hosts);
         let mut overrides = BTreeMap::new();
         for link in &network.links {
@@ -239,21 +242,22 @@ impl FaultSchedule {
             || self.last(now, FaultEffect::can_break_connections).is_some()
     }
 
-    /// Whether the registry, while it is up, may at some time hear no agent at all: every agent is
+    /// Whether a registry, while it is up, may at some time hear no agent at all: every agent is
     /// down or cut off by some fault, not necessarily the same one, or its messages get lost at
     /// random.
     pub fn may_silence_all(&self) -> bool {
-        let is_silenced = |agent: AgentId| {
+        let is_silenced = |agent: AgentId, registry: HostId| {
             let agent = agent.host();
             let silences = |effect: &FaultEffect| match effect {
                 // A crash of the registry doesn't count: then the registry is not up.
                 FaultEffect::Down(hosts, _) => hosts[agent],
-                other => other.breaks(agent, HostId::REGISTRY),
+                other => other.breaks(agent, registry),
             };
-            self.is_lossy(agent, HostId::REGISTRY)
+            self.is_lossy(agent, registry)
                 || self.effects.iter().any(|(_, effect)| silences(effect))
         };
-        self.hosts.agents().all(is_silenced)
+        let mut registries = self.hosts.registries();
+        registries.any(|registry| self.hosts.agents().all(|agent| is_silenced(agent, registry)))
     }
 
     /// The last time up to `now` at which a host was down; `None` if it never was.

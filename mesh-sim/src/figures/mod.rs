@@ -12,6 +12,8 @@ mod latencies;
 mod objective;
 mod threshold;
 
+use crate::format;
+
 pub use self::expect::{Expect, FigureLimit};
 pub use self::latencies::Latencies;
 pub use self::objective::Objective;
@@ -164,6 +166,20 @@ impl Figure {
     /// The meaning of the figure and its unit in files: "Median latency, ms.", say.
     pub fn description(&self) -> String {
         format!("{}, {}.", sentence(self.meaning), self.unit.in_files())
+    }
+
+    /// A value of the figure for people: "99.1 %" or "540 ms". A share is from 0 to 1, a latency in
+    /// nanoseconds.
+    pub(crate) fn text(&self, value: f64) -> String {
+        match self.unit {
+            Unit::Share => format!("{} %", format::share_down(value)),
+            Unit::Latency => format::latency(value as u64, 3),
+        }
+    }
+
+    /// What the figure is called in a sentence: "ok", where a column has "ok %".
+    pub(crate) fn short(&self) -> &'static str {
+        self.heading.trim_end_matches(" %")
     }
 
     /// The share of unanswered requests (0 to 1) from which on these decide the value of the

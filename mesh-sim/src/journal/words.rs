@@ -162,6 +162,8 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
 fn describe_registry_note(note: &registry::LeaseNote, scribe: impl Scribe) {
     let kind = match note.kind {
         LeaseNoteKind::Granted => "lease_granted",
+        LeaseNoteKind::Restored => "lease_restored",
+        LeaseNoteKind::Drained(_) => "lease_drained",
         LeaseNoteKind::Refused(_) => "lease_refused",
         LeaseNoteKind::Moved { .. } => "lease_moved",
         LeaseNoteKind::Replaced => "lease_replaced",

@@ -63,12 +63,9 @@ fn herds(winner: usize, entrants: &[Entrant<'_>]) -> String {
 fn last(lead: &Lead, winner: usize, entrants: &[Entrant<'_>]) -> String {
     let last = entrants[lead.over].label;
     let Some(paired) = &lead.figure else { return format!("; {last} is last") };
-    let value = match paired.metric.unit {
-        Unit::Share => format!("{} %", format::share_down(paired.first)),
-        Unit::Latency => format::latency(paired.first as u64, 3),
-    };
+    let value = paired.metric.text(paired.first);
     let why = why(lead, winner, entrants).map(|why| format!(": {why}")).unwrap_or_default();
-    format!("; {last} is last ({} {value}{why})", short(paired.metric.heading))
+    format!("; {last} is last ({} {value}{why})", paired.metric.short())
 }
 
 /// Why a policy is worse than the winner; `None` if only its cost is, or if nothing stands out.
@@ -115,8 +112,7 @@ fn by_what(lead: &Lead, winner: usize, objective: &Objective, entrants: &[Entran
     let over = entrants[lead.over].label;
     let cost = entrants[winner].probes;
     let Some(paired) = &lead.figure else {
-        let figures: Vec<&str> =
-            objective.by().iter().map(|figure| short(figure.heading)).collect();
+        let figures: Vec<&str> = objective.by().iter().map(|figure| figure.short()).collect();
         let others = entrants[lead.over].probes.unwrap_or_default();
         return format!(
             "{}, where {over} makes {}; by {} nothing tells the two apart",
@@ -161,28 +157,26 @@ pub fn disadvantage(paired: &PairedFigure, than: &str) -> String {
 
 /// The value of the second of a pair, and on which `side` of the first one's it is by how much.
 fn difference(paired: &PairedFigure, side: &str, over: &str) -> String {
-    match paired.metric.unit {
+    let (figure, value) = (paired.metric, paired.metric.text(paired.second));
+    let name = figure.short();
+    match figure.unit {
         Unit::Share => {
-            let value = format!("{} %", format::share_down(paired.second));
             let points = |share: f64| format!("{:.2}", share.abs() * 100.0);
             format!(
-                "{} {value}, {} points {side} {over}{}",
-                short(paired.metric.heading),
+                "{name} {value}, {} points {side} {over}{}",
                 points(paired.difference),
                 bracket(paired.interval, points),
             )
         }
         Unit::Latency => {
-            let value = format::latency(paired.second as u64, 3);
             let percent = |share: f64| percent(share.abs());
             match paired.relative() {
                 Some((share, interval)) => format!(
-                    "{} {value}, {} % {side} {over}{}",
-                    paired.metric.heading,
+                    "{name} {value}, {} % {side} {over}{}",
                     percent(share),
                     bracket(interval, percent),
                 ),
-                None => format!("{} {value}", paired.metric.heading),
+                None => format!("{name} {value}"),
             }
         }
     }
@@ -200,11 +194,6 @@ fn percent(share: f64) -> String {
         percent if percent < 10.0 => format!("{percent:.1}"),
         percent => format!("{percent:.0}"),
     }
-}
-
-/// The name of a figure in a sentence: "ok", say, where a column has "ok %".
-fn short(heading: &str) -> &str {
-    heading.trim_end_matches(" %")
 }
 
 /// "2 probes (4 ms) per request", say, if a job waits 4 ms for them.

@@ -17,7 +17,9 @@ use crate::scenario::{AgentSpec, Scenario};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NoticeBounds {
     /// The longest time from the end of a lease until no agent's view has it: the TTL, a sweep of
-    /// the registry, a refresh with its jitter, and the call that the refresh makes.
+    /// the registry, a refresh with its jitter, and the call that the refresh makes. If there are
+    /// several registries, a heartbeat, a refresh and a failed call more: for so long the last list
+    /// of one that is silent counts.
     pub(super) forget: Duration,
     /// The longest time from the end of a fault until an agent has fetched a list: a call that met
     /// the fault fails, and is made again.
@@ -62,9 +64,13 @@ impl NoticeBounds {
         let may_be_few = !planned_changes(scenario).is_empty() && !scenario.faults.is_empty();
         let may_be_deaf =
             may_be_few || scenario.fault_schedule().may_silence_all() || pause > longest_pause(ttl);
+        let fetch = 2 * (refresh + timeout);
+        let forget = grace + sweep + refresh + timeout;
+        let silent = refresh + jittered(heartbeat, jitter) + fetch;
+        let are_several = scenario.registries.are_several();
         Self {
-            forget: grace + sweep + refresh + timeout,
-            fetch: 2 * (refresh + timeout),
+            forget: if are_several { forget + silent } else { forget },
+            fetch,
             join,
             deaf: if may_be_deaf { ttl.max(join) } else { Duration::ZERO },
             patient: jittered(period, jitter) + longest_pause(ttl) + rejoin <= ttl,

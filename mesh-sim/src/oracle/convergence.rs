@@ -15,6 +15,7 @@ use mesh_core::roster::Roster;
 use super::FoundViolations;
 use super::bounds::{NoticeBounds, on_clock, slowest_clock};
 use super::leases::LeaseOracle;
+use super::registry_leases::RegistryLeases;
 use crate::faults::FaultSchedule;
 use crate::format::counted;
 use crate::host::{AgentId, AgentMap, HostId};
@@ -28,9 +29,10 @@ pub(super) const NO_LEAK: &str = "in-flight counters return to zero";
 
 /// Checks the mesh at the end of a run, when there is no load and every fault that ends has ended.
 ///
-/// The counters of every live agent must be zero. Agents that can reach the registry at the end
-/// must also be listed and know each other. Agents that can't reach it, because a fault lasts to
-/// the end, may be listed or not: that depends on whether their last heartbeat got through.
+/// The counters of every live agent must be zero. Agents that can reach a registry at the end must
+/// also be listed there, and those that can reach all registries that are up must know each other.
+/// Agents that can't reach one, because a fault lasts to the end, may be listed or not: that depends
+/// on whether their last heartbeat got through.
 #[derive(Debug)]
 pub(super) struct ConvergenceOracle {
     faults: Arc<FaultSchedule>,
@@ -123,20 +125,31 @@ impl ConvergenceOracle {
         for agent in &live {
             self.at_rest(now, *agent, found);
         }
-        if self.faults.is_down(HostId::REGISTRY, now) {
-            return;
-        }
-        let (sure, unsure): (Vec<AgentId>, Vec<AgentId>) =
-            live.into_iter().partition(|agent| self.reaches_registry(*agent, now));
         let named = |agents: &[AgentId]| -> BTreeSet<Name> {
             agents.iter().map(|agent| names[agent.host()].clone()).collect()
         };
-        let (expected, tolerated) = (named(&sure), named(&unsure));
-        let listed: BTreeSet<Name> = leases.live().cloned().collect();
-        if let Some(difference) = ListDifference::between(&expected, &tolerated, &listed) {
-            let violation = Violation::new(LISTED, now, difference.to_string());
-            found.add(violation.hosts(difference.hosts()));
+        let is_up = |registry: &&RegistryLeases| !self.faults.is_down(registry.host, now);
+        let registries: Vec<&RegistryLeases> = leases.registries().iter().filter(is_up).collect();
+        for registry in &registries {
+            let (sure, unsure): (Vec<AgentId>, Vec<AgentId>) =
+                live.iter().partition(|agent| self.reaches(**agent, registry.host, now));
+            let listed: BTreeSet<Name> = registry.live().cloned().collect();
+            let (expected, tolerated) = (named(&sure), named(&unsure));
+            if let Some(difference) = ListDifference::between(&expected, &tolerated, &listed) {
+                let mut detail = difference.to_string();
+                if leases.registries().len() > 1 {
+                    detail = format!("{}: {detail}", names[registry.host]);
+                }
+                found.add(Violation::new(LISTED, now, detail).hosts(difference.hosts()));
+            }
         }
+        if registries.is_empty() {
+            return;
+        }
+        let (sure, unsure): (Vec<AgentId>, Vec<AgentId>) = live.into_iter().partition(|agent| {
+            registries.iter().all(|registry| self.reaches(*agent, registry.host, now))
+        });
+        let (expected, tolerated) = (named(&sure), named(&unsure));
         // Agents that share a list in memory have the same peers, so one comparison is enough.
         let mut right: Option<&Roster> = None;
         for agent in sure {
@@ -181,10 +194,10 @@ impl ConvergenceOracle {
         }
     }
 
-    /// Whether calls of an agent to the registry succeed at this time.
-    fn reaches_registry(&self, agent: AgentId, now: Timestamp) -> bool {
+    /// Whether calls of an agent to a registry succeed at this time.
+    fn reaches(&self, agent: AgentId, registry: HostId, now: Timestamp) -> bool {
         let host = agent.host();
-        [(host, HostId::REGISTRY), (HostId::REGISTRY, host)].into_iter().all(|(from, to)| {
+        [(host, registry), (registry, host)].into_iter().all(|(from, to)| {
             let way = self.faults.link(from, to, now);
             let quality = self.faults.quality(from, to);
             let latency = quality.slowest() + way.added;

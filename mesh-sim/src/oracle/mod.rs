@@ -2,12 +2,13 @@
 //! mesh or of the simulator.
 //!
 //! `requests` looks at how requests end and at the jobs done for them, `leases` at what the
-//! registry grants and at where agents route, `views` at the peers that agents know, and
+//! registries grant and at where agents route, `views` at the peers that agents know, and
 //! `convergence` at the mesh after the last fault.
 
 mod bounds;
 mod convergence;
 mod leases;
+mod registry_leases;
 mod request_history;
 mod requests;
 mod views;
@@ -24,7 +25,6 @@ use self::leases::{LeaseOracle, RoutingDecision};
 use self::requests::{NextSend, RequestOracle};
 use self::views::ViewOracle;
 use crate::faults::FaultSchedule;
-use crate::host::HostId;
 use crate::journal::{Fact, FactObserver, JournalEntry};
 use crate::presence::Presence;
 use crate::record::Violation;
@@ -131,9 +131,9 @@ impl FactObserver for Oracles {
                 }
                 self.convergence.presence_changed(agent, presence);
             }
-            (Fact::RegistryNoted(note), _) => self.leases.noted(at, note, found),
-            (Fact::HostRestarted, _) if host == HostId::REGISTRY => {
-                self.leases.registry_restarted(at);
+            (Fact::RegistryNoted(note), _) => self.leases.noted(at, host, note, found),
+            (Fact::HostRestarted, _) if host.is_registry() => {
+                self.leases.registry_restarted(at, host);
             }
             // These facts happen only at agents, and the host here is none.
             (

@@ -24,7 +24,9 @@ pub(super) const NOT_FORGOTTEN: &str =
 /// agents but not this one, because then it may be dead for all that anybody knows. If the registry
 /// heard no agent at all, for however long, no peer may be missing afterwards. Nothing is demanded
 /// after several such silences in a row, because an agent may not be heard in between; nor with
-/// settings that give an agent too little time to come back.
+/// settings that give an agent too little time to come back. Where there are several registries, a
+/// peer may disappear only if something has disturbed each of them: no fault of one may matter as
+/// long as another one hears both agents.
 #[derive(Debug)]
 pub(super) struct ViewOracle {
     faults: Arc<FaultSchedule>,
@@ -81,7 +83,8 @@ impl ViewOracle {
         let gone = before.roster().differences(peers.roster()).filter(|(_, new)| new.is_none());
         let gone = gone.filter_map(|(old, _)| old.map(|old| &old.name));
         let own = &self.faults.hosts()[agent.host()];
-        let Some(name) = gone.filter(|name| *name != own).find(|name| !self.may_go(now, name))
+        let Some(name) =
+            gone.filter(|name| *name != own).find(|name| !self.may_go(now, agent, name))
         else {
             return;
         };
@@ -90,12 +93,16 @@ impl ViewOracle {
         found.add(Violation::new(NOT_FORGOTTEN, now, detail).hosts([own, name]));
     }
 
-    /// Whether a peer may be missing for another reason than that the registry heard nobody.
-    fn may_go(&self, now: Timestamp, name: &Name) -> bool {
+    /// Whether an agent may miss a peer for another reason than that the registry heard nobody.
+    fn may_go(&self, now: Timestamp, agent: AgentId, name: &Name) -> bool {
         let host = self.faults.hosts().find(|host| host == name);
         let Some(peer) = host.and_then(HostId::agent) else { return true };
         if self.leaving.contains(&peer) {
             return true;
+        }
+        let mut registries = self.faults.hosts().registries();
+        if registries.len() > 1 {
+            return !registries.any(|registry| self.shows(now, registry, [agent, peer]));
         }
         let ways = [(peer.host(), HostId::REGISTRY), (HostId::REGISTRY, peer.host())];
         let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
@@ -104,5 +111,18 @@ impl ViewOracle {
         slowest.iter().max() >= Some(&self.patience[peer])
             || singled_out.is_some_and(|at| at >= since)
             || self.faults.silences(since, now) > 1
+    }
+
+    /// Whether nothing has kept a registry from hearing two agents and from telling the one of the
+    /// other. Of several registries one is enough.
+    fn shows(&self, now: Timestamp, registry: HostId, agents: [AgentId; 2]) -> bool {
+        let since = now - self.aftermath;
+        agents.into_iter().all(|agent| {
+            let ways = [(agent.host(), registry), (registry, agent.host())];
+            let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
+            let disturbed = self.faults.last_disturbed(agent.host(), registry, now);
+            slowest.iter().max() < Some(&self.patience[agent])
+                && disturbed.is_none_or(|at| at < since)
+        })
     }
 }

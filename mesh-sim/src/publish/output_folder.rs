@@ -140,6 +140,12 @@ impl OutputFolder {
         &self.path
     }
 
+    /// The folder's path, with what leads to it.
+    pub fn in_words(&self) -> String {
+        let latest = if self.is_latest() { " (latest)" } else { "" };
+        format!("{}{latest}", self.path.display())
+    }
+
     /// Whether `latest` leads to this folder.
     pub fn is_latest(&self) -> bool {
         let above = self.above.as_deref();

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 
 use super::candidates::{MODIFIERS, Modified, candidates, label, with_modifiers};
 use super::course::{Course, Progress, SituationKey, labels};
-use super::findings::Recommendation;
+use super::findings::{Eliminated, Merit, ModifierEffect, Recommendation};
 use super::reasons::TriedModifier;
 use super::situations::{AS_WRITTEN, Battery, RunLength};
 use super::{RecommendError, tune};
@@ -53,9 +53,9 @@ impl RecommendSpec {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Thoroughness {
     /// Every candidate runs with these seeds.
-    screening: u64,
+    pub(super) screening: u64,
     /// What is left runs with so many, screening included.
-    selection: u64,
+    pub(super) selection: u64,
     /// The finalists run with so many others.
     confirmation: u64,
     length: RunLength,
@@ -127,7 +127,25 @@ pub fn recommend(
         left_out: left_out.iter().map(|(name, why)| format!("{name}: {why}")).collect(),
     };
     contest.enter(field);
-    contest.hold()
+    match contest.hold() {
+        Ok(found) => Recommendation::of(contest, found),
+        Err(RecommendError::Interrupted { .. }) => {
+            Err(RecommendError::Interrupted { so_far: contest.so_far() })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What the confirmation has found, with the finalists as the field.
+pub(super) struct Confirmed {
+    pub(super) ranking: Ranking,
+    /// The seeds of the choice.
+    pub(super) seen: Vec<u64>,
+    /// Those of the confirmation.
+    pub(super) fresh: Vec<u64>,
+    pub(super) modifiers: Vec<ModifierEffect>,
+    pub(super) eliminated: Vec<Eliminated>,
+    pub(super) merit: Option<Merit>,
 }
 
 /// The state of a recommendation.
@@ -156,7 +174,7 @@ impl Contest<'_> {
         self.field.extend(added);
     }
 
-    fn hold(mut self) -> Result<Recommendation, RecommendError> {
+    fn hold(&mut self) -> Result<Confirmed, RecommendError> {
         let Thoroughness { screening, selection, .. } = self.thoroughness;
         self.stage("screening", 1..=screening)?;
         if selection > screening {
@@ -306,7 +324,7 @@ impl Contest<'_> {
 
     /// Runs the finalists with seeds that the choice has not seen. If these contradict the choice, it
     /// is made again with all seeds so far, and confirmed with others.
-    fn confirm(mut self, selection: u64) -> Result<Recommendation, RecommendError> {
+    fn confirm(&mut self, selection: u64) -> Result<Confirmed, RecommendError> {
         let mut seen: Vec<u64> = (1..=selection).collect();
         self.nominate(&seen);
         let situations = self.own_situations();
@@ -320,13 +338,28 @@ impl Contest<'_> {
                 self.put_in_order(&ranking);
                 self.loads(&fresh)?;
                 let ranking = self.ranking(&fresh);
-                return Recommendation::of(self, &ranking, &seen, &fresh);
+                return self.explain(ranking, seen, fresh);
             }
             seen.extend(fresh);
             first += self.thoroughness.confirmation;
             self.field = self.ranked(&seen);
         }
         unreachable!("the last round returns")
+    }
+
+    /// Measures the reasons for the choice.
+    fn explain(
+        &mut self,
+        ranking: Ranking,
+        seen: Vec<u64>,
+        fresh: Vec<u64>,
+    ) -> Result<Confirmed, RecommendError> {
+        let choice = label(&self.field[0]).to_owned();
+        let has_winner = ranking.winner().is_some();
+        let merit = if has_winner { None } else { self.merit(&choice, &fresh)? };
+        let modifiers = self.effects(&fresh)?;
+        let eliminated = self.reasons(&choice, &seen, &fresh)?;
+        Ok(Confirmed { ranking, seen, fresh, modifiers, eliminated, merit })
     }
 
     /// The ranking of what is left of the field, over all situations.

@@ -161,7 +161,7 @@ impl<'p> Course<'p> {
         self.runs += done;
         ended.map_err(RecommendError::Run)?;
         if done < runs.len() {
-            return Err(RecommendError::Interrupted);
+            return Err(RecommendError::Interrupted { so_far: None });
         }
         let new = places.iter().map(|(place, seed)| &self.figures[place][seed]);
         self.requests += new.map(|run| run.requests.sent).sum::<u64>();

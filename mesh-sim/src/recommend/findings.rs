@@ -7,8 +7,9 @@ use serde::Serialize;
 use toml::Table;
 
 use super::candidates::label;
-use super::choice::{Contest, OWN_LOAD, SATURATED, as_toml};
+use super::choice::{Confirmed, Contest, OWN_LOAD, SATURATED, as_toml};
 use super::course::{Course, SituationKey, labels};
+use super::merits::weakest;
 use super::reasons::gap;
 use super::situations::Situation;
 use super::{RecommendError, RecommendSpec};
@@ -36,6 +37,12 @@ pub struct Recommendation {
     pub is_clear: bool,
     /// Who wins over all situations and by what, or that there is no clear winner.
     pub sentence: String,
+    /// If there is no clear winner: what it is better by than a plain policy, by the seeds of the
+    /// confirmation; null if nothing tells the two apart, or if no policy was clearly worse.
+    pub merit: Option<Merit>,
+    /// The situation in which it does worst in comparison with no trouble at all; null if none
+    /// makes a difference.
+    pub weakest: Option<String>,
     /// Whether it is better by a figure than the policy that is deployed today; null if none was
     /// named, or if it is the recommended one.
     pub beats_current: Option<bool>,
@@ -76,6 +83,16 @@ pub struct Recommendation {
     #[serde(skip)]
     #[schemars(skip)]
     pub files: Vec<Situation>,
+}
+
+/// What the recommended policy is better by than a plain one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Merit {
+    /// The plain policy: `random`, or the first that was eliminated.
+    pub than: String,
+    /// By what, over all situations, and why.
+    pub sentence: String,
 }
 
 /// A policy that was compared to the end.
@@ -162,21 +179,14 @@ pub struct SituationFigures {
 /// The effect of a modifier that makes a policy neither better nor worse.
 pub(super) const NO_EFFECT: &str = "no difference shown";
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 const NANOS_PER_MILLI: f64 = 1e6;
 
 impl Recommendation {
-    /// The recommendation of a contest that is over, whose field is the finalists. `chosen_with` are
-    /// the seeds of the choice, `fresh` those of the confirmation, which `ranking` is made from.
-    pub(super) fn of(
-        mut contest: Contest<'_>,
-        ranking: &Ranking,
-        chosen_with: &[u64],
-        fresh: &[u64],
-    ) -> Result<Self, RecommendError> {
+    /// The recommendation of a contest that is over, whose field is the finalists.
+    pub(super) fn of(mut contest: Contest<'_>, found: Confirmed) -> Result<Self, RecommendError> {
+        let Confirmed { ranking, seen: chosen_with, fresh, modifiers, eliminated, merit } = found;
         let choice = label(&contest.field[0]).to_owned();
-        let modifiers = contest.effects(fresh)?;
-        let eliminated = contest.reasons(&choice, chosen_with, fresh)?;
         let situations = contest.own_situations();
         let mut kept: BTreeSet<SituationKey> = situations.iter().copied().collect();
         kept.extend(contest.course.violated());
@@ -185,10 +195,17 @@ impl Recommendation {
         let files = files?;
         let Contest { file, spec, course, field, unconfirmed, left_out, .. } = contest;
         let names = labels(&field);
-        let overall = course.entrants(&situations, &names, fresh);
-        let seen = Seen { course: &course, finalists: &names, choice: &choice, chosen_with, fresh };
+        let overall = course.entrants(&situations, &names, &fresh);
+        let seen = Seen {
+            course: &course,
+            finalists: &names,
+            choice: &choice,
+            chosen_with: &chosen_with,
+            fresh: &fresh,
+        };
+        let figures = seen.situations();
         let beats =
-            |current: &String| course.advantage(&choice, current, &situations, fresh).is_some();
+            |current: &String| course.advantage(&choice, current, &situations, &fresh).is_some();
         Ok(Self {
             schema_version: SCHEMA_VERSION,
             scenario: ScenarioId {
@@ -199,7 +216,7 @@ impl Recommendation {
             is_clear: ranking.winner() == Some(0) || names.len() == 1,
             sentence: ranking.sentence.clone().unwrap_or_else(|| "It was the only one.".to_owned()),
             beats_current: spec.current.as_ref().filter(|c| **c != choice).map(beats),
-            ranking: RankingEntry::of(ranking, |index| &names[index]),
+            ranking: RankingEntry::of(&ranking, |index| &names[index]),
             better_elsewhere: seen.elsewhere(),
             eliminated,
             unconfirmed: labels(&unconfirmed),
@@ -208,7 +225,9 @@ impl Recommendation {
                 .zip(&overall)
                 .map(|(policy, entrant)| seen.finalist(policy, entrant))
                 .collect(),
-            situations: seen.situations(),
+            weakest: weakest(course.objective(), &figures, &names),
+            merit,
+            situations: figures,
             modifiers,
             left_out,
             violations: course.violations().into_iter().collect(),
@@ -340,6 +359,14 @@ impl SituationFigures {
             intervals: Figure::compared()
                 .filter_map(|f| Some((f.key, interval(f, runs)?)))
                 .collect(),
+        }
+    }
+
+    /// The value of a figure, in the figure's unit in memory.
+    pub(super) fn value(&self, figure: &Figure) -> f64 {
+        match figure.unit {
+            Unit::Share => self.success,
+            Unit::Latency => NANOS_PER_MILLI * self.latency_ms.get(figure).unwrap_or_default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod candidates;
 mod choice;
 mod course;
 mod findings;
+mod merits;
 mod page;
 mod reasons;
 mod results;
@@ -26,10 +27,10 @@ pub use self::candidates::{MODIFIERS, Modifier};
 pub use self::choice::{RecommendSpec, recommend};
 pub use self::course::Progress;
 pub use self::findings::{
-    Eliminated, Elsewhere, Finalist, ModifierEffect, Recommendation, SituationFigures,
+    Eliminated, Elsewhere, Finalist, Merit, ModifierEffect, Recommendation, SituationFigures,
 };
 pub use self::results::{RESULTS, render as results_json, schema as results_schema, write_all};
-pub use self::situations::Situation;
+pub use self::situations::{Situation, keeps_its_length};
 pub use self::table::render as table;
 pub use self::troubles::{TROUBLES, Trouble};
 
@@ -48,7 +49,10 @@ pub enum RecommendError {
     NoRequests,
     /// Whoever was told of the progress broke it off.
     #[error("the recommendation was given up before its end")]
-    Interrupted,
+    Interrupted {
+        /// What the runs up to then say, in words; `None` if these are too few.
+        so_far: Option<String>,
+    },
     /// A run broke down.
     #[error(transparent)]
     Run(EngineError),

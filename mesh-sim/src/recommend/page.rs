@@ -2,8 +2,8 @@
 
 use super::choice::OWN_LOAD;
 use super::findings::{Finalist, NO_EFFECT};
-use super::table::rivals;
-use super::{RecommendSpec, Recommendation, SituationFigures, TROUBLES};
+use super::table::{merit, rivals};
+use super::{RecommendSpec, Recommendation, TROUBLES};
 use crate::experiment::RanBy;
 use crate::figures::{Figure, Latencies, Unit};
 use crate::format::{self, shell_word};
@@ -21,7 +21,9 @@ pub(super) fn render(found: &Recommendation) -> String {
     let scenario = &found.base.scenario;
     let title = format!("Which policy for {}?", scenario.name);
     let mut page = Document::new(&title, &scenario.description);
-    page.answer(Some(format!("Take {}{}. {}", found.choice, rivals(found), found.sentence)));
+    let reasons = [Some(found.sentence.clone()), merit(found), found.weakest.clone()];
+    let reasons: Vec<String> = reasons.into_iter().flatten().collect();
+    page.answer(Some(format!("Take {}{}. {}", found.choice, rivals(found), reasons.join(" "))));
     let note = "Rows are the policies that were compared to the end, columns the situations, at \
                 the scenario's own load. \u{2605} is the best of its column; the darker a cell, the \
                 further it is from the best. The seeds are not those of the choice.";
@@ -47,14 +49,6 @@ pub(super) fn render(found: &Recommendation) -> String {
 /// The figures that decide.
 fn shown(found: &Recommendation) -> impl Iterator<Item = &'static Figure> {
     found.base.scenario.objective.by().iter().copied()
-}
-
-/// The value of a figure, in the figure's unit in memory.
-fn value(figures: &SituationFigures, figure: &Figure) -> f64 {
-    match figure.unit {
-        Unit::Share => figures.success,
-        Unit::Latency => 1e6 * figures.latency_ms.get(figure).unwrap_or_default(),
-    }
 }
 
 fn text(figure: &Figure, value: f64) -> String {
@@ -95,7 +89,7 @@ fn score_card(found: &Recommendation, figure: &'static Figure) -> String {
 fn score_column(found: &Recommendation, figure: &Figure, trouble: &str) -> Vec<ScoreCell> {
     let of = |finalist: &Finalist| found.at_own_load(trouble, &finalist.policy);
     let values: Vec<Option<f64>> =
-        found.finalists.iter().map(|f| of(f).map(|figures| value(figures, figure))).collect();
+        found.finalists.iter().map(|f| of(f).map(|figures| figures.value(figure))).collect();
     let distances = match figure.unit {
         Unit::Share => ScoreCard::lacks(&values),
         Unit::Latency => ScoreCard::distances(&values),
@@ -188,11 +182,11 @@ fn load_chart(found: &Recommendation, figure: &'static Figure) -> String {
             .map(|figures| {
                 let band =
                     figures.interval(figure).map(|[low, high]| (low * factor, high * factor));
-                let shown = text(figure, value(figures, figure));
+                let shown = text(figure, figures.value(figure));
                 let (policy, load) = (&finalist.policy, figures.load);
                 LinePoint {
                     x: f64::from(figures.load),
-                    y: value(figures, figure) * factor,
+                    y: figures.value(figure) * factor,
                     band,
                     title: Some(format!("{policy} at {load} %: {} {shown}", figure.heading)),
                 }

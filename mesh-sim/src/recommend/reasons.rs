@@ -8,7 +8,6 @@ use super::choice::Contest;
 use super::course::{Course, RunPlace, SituationKey, labels};
 use super::findings::{Eliminated, ModifierEffect, NO_EFFECT};
 use crate::figures::Unit;
-use crate::format;
 use crate::judge::{PairedFigure, advantage, disadvantage};
 
 /// A policy with a modifier, in comparison with the policy alone.
@@ -103,13 +102,9 @@ impl Contest<'_> {
 
 /// "crash: ok 99.1 % against 93.0 %", say.
 fn in_words(key: SituationKey, paired: &PairedFigure) -> String {
-    let text = |figure: f64| match paired.metric.unit {
-        Unit::Share => format!("{} %", format::share_down(figure)),
-        Unit::Latency => format::latency(figure as u64, 3),
-    };
-    let (own, other) = (text(paired.first), text(paired.second));
-    let heading = paired.metric.heading.trim_end_matches(" %");
-    format!("{}: {heading} {own} against {other}", key.0)
+    let figure = paired.metric;
+    let (own, other) = (figure.text(paired.first), figure.text(paired.second));
+    format!("{}: {} {own} against {other}", key.0, figure.short())
 }
 
 /// How much worse the first of a pair is, to put pairs in order: any unanswered requests are worse

@@ -8,7 +8,9 @@ use super::candidates::label;
 use super::troubles::{Place, REGISTRY_OUTAGE, TROUBLES, Trouble, victims};
 use crate::estimate::jobs_per_request;
 use crate::figures::Objective;
-use crate::scenario::{Diagnostics, Draft, EngineKind, OpenArrivals, Scenario, ScenarioFile};
+use crate::scenario::{
+    AgentSpec, Diagnostics, Draft, EngineKind, OpenArrivals, Scenario, ScenarioFile,
+};
 
 /// The name of the situation that the file itself describes, with its own faults.
 pub(super) const AS_WRITTEN: &str = "as-written";
@@ -58,6 +60,24 @@ pub(super) struct Battery {
     length: RunLength,
     /// The candidates, as a scenario file lists them.
     policies: Vec<Value>,
+}
+
+/// Whether each run of a recommendation lasts as long as the scenario itself: because something
+/// happens at a time, such as a burst, or because the clients are a closed loop.
+pub fn keeps_its_length(scenario: &Scenario) -> bool {
+    steady_rate(scenario).is_none()
+}
+
+/// How many requests come per second, if that is all the same however long the scenario takes.
+fn steady_rate(scenario: &Scenario) -> Option<f64> {
+    let comes_and_goes = |agent: &AgentSpec| {
+        !agent.joins.is_zero() || agent.leaves.is_some() || agent.machine.background.len() > 1
+    };
+    if scenario.agents.iter().any(comes_and_goes) {
+        return None;
+    }
+    // A closed loop has about as many requests as the file says: its own length will do.
+    scenario.workload.arrivals.open()?.steady_rate()
 }
 
 impl Battery {
@@ -139,18 +159,8 @@ impl Battery {
     fn times(&self, trouble: &Trouble, load: u32) -> (Duration, Duration) {
         let Scenario { warm_up, duration, .. } = self.scenario;
         let own = duration.saturating_sub(warm_up);
-        let arrivals = &self.scenario.workload.arrivals;
-        let rate = match arrivals.open() {
-            Some(open) => open.steady_rate().map(|rate| rate * f64::from(load) / 100.0),
-            // A closed loop has about as many requests as the file says: its own length will do.
-            None => None,
-        };
-        let comes_and_goes = |agent: &crate::scenario::AgentSpec| {
-            !agent.joins.is_zero() || agent.leaves.is_some() || agent.machine.background.len() > 1
-        };
-        let Some(rate) = rate.filter(|_| !self.scenario.agents.iter().any(comes_and_goes)) else {
-            return (warm_up, own);
-        };
+        let Some(rate) = steady_rate(&self.scenario) else { return (warm_up, own) };
+        let rate = rate * f64::from(load) / 100.0;
         let seconds = |requests: f64| Duration::from_secs_f64((requests / rate).min(LONGEST));
         let RunLength { requests, span, most_requests } = self.length;
         // A request whose job has parts is as much work as several.

@@ -21,6 +21,12 @@ const LISTED: usize = 8;
 pub fn render(found: &Recommendation) -> String {
     let mut out = wrapped(&format!("Take {}{}.", found.choice, rivals(found)), 1, 3);
     out.push_str(&wrapped(&format!("Over all situations: {}", found.sentence), 3, 5));
+    if let Some(merit) = merit(found) {
+        out.push_str(&wrapped(&merit, 3, 5));
+    }
+    if let Some(weakest) = &found.weakest {
+        out.push_str(&wrapped(weakest, 3, 5));
+    }
     if let Some(beats) = found.beats_current {
         out.push_str(match beats {
             true => "   It is clearly better than the current policy.\n",
@@ -73,6 +79,12 @@ pub(super) fn rivals(found: &Recommendation) -> String {
     }
 }
 
+/// What speaks for the choice if nothing tells it from others.
+pub(super) fn merit(found: &Recommendation) -> Option<String> {
+    let merit = found.merit.as_ref()?;
+    Some(format!("In comparison with {}, {}", merit.than, merit.sentence))
+}
+
 fn modifiers(found: &Recommendation) -> String {
     let mut out = String::new();
     let has_effect = |effect: &&ModifierEffect| effect.effect != NO_EFFECT;
@@ -122,17 +134,16 @@ fn score_card(found: &Recommendation) -> String {
 fn cell(figures: &SituationFigures, by: &[&Figure]) -> String {
     let texts = by.iter().map(|figure| match figure.unit {
         Unit::Share => format::share_down(figures.success),
-        Unit::Latency => {
-            let ms = figures.latency_ms.get(figure).unwrap_or_default();
-            format!("{:>8}", format::latency((ms * 1e6) as u64, 3))
-        }
+        Unit::Latency => format!("{:>8}", figure.text(figures.value(figure))),
     });
     texts.collect::<Vec<_>>().join(" ")
 }
 
 /// How much load the finalists carry.
 fn carried(found: &Recommendation) -> String {
+    let most = found.confirmed().map(|figures| figures.load).max().unwrap_or_default();
     let text = |load: Option<u32>| match load {
+        Some(load) if load == most => format!("{load} % (the most that was tried)"),
         Some(load) => format!("{load} %"),
         None => "less than what was tried".to_owned(),
     };

@@ -80,6 +80,54 @@ fn one_slot_per_agent_is_no_case_for_chance() {
     assert!(out.contains("random"), "{out:?}");
 }
 
+/// Nothing tells two equal policies apart, but chance is worse than both.
+#[test]
+fn where_nobody_wins_the_choice_still_has_a_merit() {
+    let text = with_policies(
+        "policies = [\"random\", { name = \"shortest_queue\", label = \"a\" }, { name = \
+         \"shortest_queue\", label = \"b\" }]",
+    );
+    let found = among(&text, &["random", "a", "b"]);
+    assert!(!found.is_clear, "{}", found.sentence);
+    let merit = found.merit.as_ref().expect("a merit");
+    let wins = format!("{} wins: ok ", found.choice);
+    assert!(merit.than == "random" && merit.sentence.starts_with(&wins), "{merit:?}");
+    let weakest = found.weakest.as_deref().expect("troubles make a difference");
+    assert!(weakest.starts_with("It does worst in "), "{weakest}");
+    let card = table(&found);
+    assert!(card.contains("In comparison with random, ") && card.contains("It does worst in"));
+}
+
+/// Breaks off in the stage with this number, from 0 on.
+struct BreaksOff(usize);
+
+impl Progress for BreaksOff {
+    fn begin(&mut self, _: &str, _: &[Run<'_>]) {
+        self.0 = self.0.wrapping_sub(1);
+    }
+    fn update(&mut self, news: RunProgress) -> ControlFlow<()> {
+        if self.0 == usize::MAX { ControlFlow::Break(()) } else { to_the_end(news) }
+    }
+    fn end(&mut self) {}
+}
+
+#[test]
+fn what_is_known_is_said_when_a_recommendation_is_given_up() {
+    let file = ScenarioFile::parse(FLEET, "fleet.toml").unwrap_or_else(|found| panic!("{found}"));
+    let spec = quick(&["random", "shortest_queue"]);
+    let up_to = |stage| {
+        let one = NonZero::new(1).unwrap();
+        match recommend(&file, &spec, one, &mut BreaksOff(stage)) {
+            Err(RecommendError::Interrupted { so_far }) => so_far,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(up_to(0), None);
+    let so_far = up_to(1).expect("all were screened");
+    let whole = format!("by {0} of {0} situations, shortest_queue is first.", TROUBLES.len());
+    assert!(so_far.starts_with(&whole), "{so_far}");
+}
+
 /// Twice 70 % of what the agents can do is too much for them, however long clients would wait.
 #[test]
 fn a_long_deadline_makes_no_agent_carry_more() {

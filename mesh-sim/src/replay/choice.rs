@@ -97,7 +97,7 @@ impl Subject<'_> {
             |peer: &Name| hosts.iter().any(|host| self.names[*host] == *peer) && is_near;
         match &entry.fact {
             Fact::HostCrashed(_) | Fact::HostRestarted | Fact::RegistryWasDeaf(_) => {
-                is_recent && (is_near || entry.host == HostId::REGISTRY)
+                is_recent && (is_near || entry.host.is_registry())
             }
             // Leases begin when the mesh does, and that explains nothing.
             Fact::RegistryNoted(note) => {

@@ -28,6 +28,7 @@ use self::words::{Teller, brief_duration};
 use crate::faults::{Fault, FaultSchedule};
 use crate::format;
 use crate::host::{HostId, HostMap};
+use crate::host_names::is_registry_name;
 use crate::journal::{Fact, FactObserver, JournalEntry, RequestOutcome, line};
 use crate::run_failure::{Defect, RunFailure};
 use crate::scenario::Scenario;
@@ -166,7 +167,7 @@ impl LoggedFacts {
         hosts.retain(|host| seen.insert(host.clone()));
         let place = |host: &Name| match host {
             host if *host == self.names[HostId::CLIENT] => 0,
-            host if *host == self.names[HostId::REGISTRY] => 2,
+            host if is_registry_name(host) => 2,
             _ => 1,
         };
         hosts.sort_by_key(place);

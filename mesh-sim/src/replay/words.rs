@@ -290,6 +290,14 @@ fn lease(note: &registry::LeaseNote) -> ToldFact {
         LeaseNoteKind::Granted => {
             ToldFact::new(format!("lists {name}: grants a lease"), format!("lists {name}"))
         }
+        LeaseNoteKind::Restored => ToldFact::new(
+            format!("lists {name}: its store has the lease"),
+            format!("lists {name} again"),
+        ),
+        LeaseNoteKind::Drained(draining) => {
+            let words = if *draining { "is draining" } else { "is not draining any more" };
+            ToldFact::new(format!("lists that {name} {words}"), format!("drains {name}"))
+        }
         LeaseNoteKind::Refused(why) => {
             ToldFact::new(format!("refuses {name} a lease: {why}"), format!("refuses {name}"))
         }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use mesh_core::protocol::Name;
 use toml::{Table, Value};
 
-use super::{CLIENT, Draft, ProviderSpec, REGISTRY, Scenario, named_in_group};
+use super::{CLIENT, Draft, ProviderSpec, Scenario, named_in_group};
 use crate::faults::Fault;
 use crate::host_names::host_ranges;
+use crate::host_names::registry_names;
 
 /// An agent, and the group of the scenario file to which it belongs.
 #[derive(Clone, Debug)]
@@ -61,8 +62,9 @@ pub(crate) fn with_agents(draft: &Draft, scenario: &Scenario, agents: &[GroupedA
             agents.iter().filter(|agent| agent.group == number).map(|m| &m.name).collect();
         tables.extend(group_of(group, &names).into_iter().map(Value::from));
     }
-    let kept: BTreeSet<&str> =
-        agents.iter().map(|agent| &*agent.name).chain([REGISTRY, CLIENT]).collect();
+    let registries: Vec<Name> = registry_names(scenario.registries.count.get()).collect();
+    let fixed = registries.iter().map(|name| &**name).chain([CLIENT]);
+    let kept: BTreeSet<&str> = agents.iter().map(|agent| &*agent.name).chain(fixed).collect();
     let faults: Vec<Fault> =
         scenario.faults.iter().filter_map(|fault| fault.among(&kept)).collect();
     let mut draft = draft.clone();

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use mesh_core::protocol::Name;
 
+use super::CLIENT;
 use super::name_pattern::{NamePattern, NumberedNames, matches};
 use super::text::did_you_mean;
-use super::{CLIENT, REGISTRY};
 use crate::faults::HostScope;
+use crate::host_names::registry_names;
 
 /// The most names that are tried as a suggestion for a name that does not exist.
 const SUGGESTIONS: usize = 1000;
@@ -37,12 +38,13 @@ pub(super) struct HostDirectory {
 }
 
 impl HostDirectory {
-    /// A directory with the registry and the client. [`HostDirectory::add`] adds agents.
-    pub(super) fn new() -> Self {
-        let fixed = [REGISTRY, CLIENT];
+    /// A directory with so many registries and the client. [`HostDirectory::add`] adds agents.
+    pub(super) fn new(registries: usize) -> Self {
+        let registries = registry_names(registries);
+        let fixed = || registries.clone().chain([Name::from(CLIENT)]);
         Self {
-            hosts: fixed.into_iter().map(Arc::from).collect(),
-            summary: fixed.map(str::to_owned).to_vec(),
+            hosts: fixed().collect(),
+            summary: fixed().map(|name| name.to_string()).collect(),
             sites: Vec::new(),
         }
     }
@@ -239,7 +241,7 @@ mod tests {
     use super::*;
 
     fn directory() -> HostDirectory {
-        let mut directory = HostDirectory::new();
+        let mut directory = HostDirectory::new(1);
         let names: Vec<Name> = (1..=12).map(|n| format!("agent-{n}").into()).collect();
         directory.add("agent", &names).unwrap();
         directory.add("odd", &["odd".into()]).unwrap();

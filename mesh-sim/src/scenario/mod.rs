@@ -22,6 +22,7 @@ mod parsed_toml;
 mod providers;
 mod raw;
 mod reference;
+mod registries;
 mod schema;
 mod seeded;
 mod settings;
@@ -61,6 +62,7 @@ pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
 pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::reference::reference;
+pub use self::registries::RegistriesSpec;
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;
@@ -101,6 +103,8 @@ pub struct Scenario {
     pub leases: LeaseConfig,
     /// How agents use the registry. Its `refresh` does not count, because each agent has its own.
     pub membership: MembershipConfig,
+    /// The registries.
+    pub registries: RegistriesSpec,
     /// Every agent, in the order of the file, with groups written out.
     pub agents: Vec<AgentSpec>,
     /// Services whose limits agents share.
@@ -130,7 +134,7 @@ impl Scenario {
     /// scenario [for a seed](Self::for_seed).
     pub fn fault_schedule(&self) -> FaultSchedule {
         let agents = self.agents.iter().map(|agent| agent.name.clone());
-        FaultSchedule::new(agents, &self.network, &self.faults)
+        FaultSchedule::new(agents, self.registries.count.get(), &self.network, &self.faults)
     }
 
     /// The agents with policies of their own: each of these policies with its parameters, and the

@@ -29,6 +29,7 @@ impl Scenario {
             delegation: self.delegation,
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
             policy: Arc::clone(&agent.policy_in(policy).factory),
+            registries: self.registries.count,
         }
     }
 

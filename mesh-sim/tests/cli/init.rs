@@ -61,7 +61,7 @@ fn answers_that_make_no_sense_are_exit_code_2() {
     let dir = TestDir::new();
     for (flags, says) in [
         (["--p50", "4s", "--p99", "2s"], "--p99 2s: expected more than 4s"),
-        (["--rate", "lots", "--agents", "3"], "--rate lots: expected a number of tasks per second"),
+        (["--rate", "lots", "--agents", "3"], "--rate lots: expected a number of jobs per second"),
     ] {
         let (code, out, err) = dir.ran(&[&["init", "y.toml"][..], &flags].concat());
         assert_eq!((code, out.as_str()), (2, ""));

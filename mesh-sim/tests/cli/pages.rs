@@ -11,7 +11,7 @@ use super::TestDir;
 
 /// If it is set, the browser must be there. Without it, people without the browser can run the
 /// tests.
-const DEMANDED: &str = "MESH_TEST_BROWSER";
+const DEMANDED: &str = "MESH_TEST_PROGRAMS";
 
 /// Nine policies on unequal agents, with a burst and a fault.
 const SCENARIO: &str = r#"

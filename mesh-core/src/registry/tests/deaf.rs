@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{at, hearing, heartbeat, names, pass, registration, registry};
-use crate::registry::{Deafness, RegisterError, Registry};
+use crate::registry::{Deafness, LeaseConfig, RegisterError, Registry, RegistryConfig};
 
 const fn nanos(nanos: u64) -> Duration {
     Duration::from_nanos(nanos)
@@ -135,4 +135,60 @@ fn the_first_agent_of_an_empty_registry_is_no_news_of_a_silence() {
     let mut registry = registry();
     registry.handle_register(at(1_000_000), registration("a", 1)).unwrap();
     assert_eq!(registry.poll_deafness(), None);
+}
+
+/// A registry that believes no more than 20 % of silent agents to be dead, if it has ten or more.
+fn protecting() -> Registry {
+    let leases = LeaseConfig { ttl: Duration::from_nanos(100), sweep: Duration::ZERO };
+    Registry::new(RegistryConfig { leases, protect_percent: 20, ..RegistryConfig::default() })
+}
+
+/// Registers `all` agents and "z"; from then on, only z is heard.
+fn fall_silent(registry: &mut Registry, all: u64) {
+    for number in 0..all {
+        registry.handle_register(at(number), registration(&format!("a-{number}"), 1)).unwrap();
+    }
+    hearing(registry, 20, 99);
+}
+
+#[test]
+fn if_many_fall_silent_at_once_their_leases_are_kept() {
+    let mut registry = protecting();
+    fall_silent(&mut registry, 9);
+    hearing(&mut registry, 100, 500);
+    assert_eq!((names(&mut registry, at(500)).len(), registry.protected()), (10, 9));
+    // Whoever is heard is not protected any more; those who are few enough then end.
+    for number in 0..8 {
+        registry.handle_register(at(500), heartbeat(&format!("a-{number}"), 1)).unwrap();
+    }
+    assert_eq!(registry.protected(), 1);
+    for now in (520..640).step_by(20) {
+        pass(&mut registry, now);
+        for number in 0..8 {
+            registry.handle_register(at(now), heartbeat(&format!("a-{number}"), 1)).unwrap();
+        }
+    }
+    assert_eq!((names(&mut registry, at(640)).len(), registry.protected()), (8, 0));
+}
+
+#[test]
+fn a_small_mesh_and_a_small_share_are_believed() {
+    let mut registry = protecting();
+    fall_silent(&mut registry, 8);
+    hearing(&mut registry, 100, 200);
+    assert_eq!(names(&mut registry, at(200)), ["z"], "nine leases are too few");
+    let mut registry = super::registry();
+    fall_silent(&mut registry, 30);
+    hearing(&mut registry, 100, 200);
+    assert_eq!(names(&mut registry, at(200)), ["z"], "it is off by default");
+}
+
+#[test]
+fn protection_has_an_end() {
+    let mut registry = protecting();
+    fall_silent(&mut registry, 9);
+    hearing(&mut registry, 100, 1_090);
+    assert_eq!(registry.protected(), 9);
+    hearing(&mut registry, 1_091, 1_120);
+    assert_eq!(names(&mut registry, at(1_120)), ["z"]);
 }

@@ -218,6 +218,7 @@ impl SideBySide {
             },
             max_leases: MAX_LEASES,
             max_tombstones: MAX_TOMBSTONES,
+            ..RegistryConfig::default()
         };
         Self {
             now: 0,
@@ -278,6 +279,7 @@ impl SideBySide {
             match note.kind {
                 LeaseNoteKind::Refused(_) => continue,
                 LeaseNoteKind::Moved { .. } => assert!(self.open.contains(&lease)),
+                LeaseNoteKind::Restored | LeaseNoteKind::Drained(_) => panic!("{:?}", note.kind),
                 LeaseNoteKind::Granted => {
                     assert!(self.open.iter().all(|(name, _)| *name != lease.0), "{lease:?}");
                     self.open.push(lease);

@@ -396,3 +396,19 @@ fn labels_of_hosts_are_bounded() {
     assert!(register(&format!("{label}:80")).is_ok());
     assert_eq!(register(&format!("{label}a:80")), Err(RegisterError::Url));
 }
+
+#[test]
+fn a_draining_agent_stays_in_the_list_with_its_mark() {
+    let mut registry = registry();
+    registry.handle_register(at(0), registration("a", 1)).unwrap();
+    let index = registry.index();
+    registry.handle_drain(at(1), "a", true).unwrap();
+    assert!(registry.index() > index, "long polls see it");
+    registry.handle_register(at(2), heartbeat("a", 1)).unwrap();
+    assert!(registry.handle_list(at(2)).get(0).unwrap().draining);
+    registry.handle_drain(at(3), "a", false).unwrap();
+    assert!(!registry.handle_list(at(3)).get(0).unwrap().draining);
+    assert!(registry.handle_drain(at(3), "x", true).is_err());
+    let drained = [true, false].map(|draining| (Some(1), LeaseNoteKind::Drained(draining)));
+    assert_eq!(notes(&mut registry)[1..], drained);
+}

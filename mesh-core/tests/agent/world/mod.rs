@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::agent::config::{
-    AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity, MembershipConfig,
+    AdmissionConfig, AgentConfig, Concurrency, DelegationConfig, Identity,
 };
 use mesh_core::agent::{Agent, CallError, CallId, Effect, Failure, JobId, RegistryRequest, Ticket};
 use mesh_core::codec::{self, Origin};
@@ -154,7 +154,6 @@ impl World {
     fn config(&self) -> AgentConfig {
         let Setup { concurrency, queue, attempt_timeout, max_attempts, to_self, .. } = self.setup;
         AgentConfig {
-            profile: Default::default(),
             admission: AdmissionConfig {
                 concurrency: Concurrency::Limit(concurrency),
                 queue,
@@ -168,8 +167,8 @@ impl World {
                 retry: RetryConfig { ratio: RATIO, floor: self.setup.retry_floor },
                 ..DelegationConfig::default()
             },
-            membership: MembershipConfig::default(),
             policy: policy(self.setup.policy),
+            ..AgentConfig::default()
         }
     }
 
@@ -229,7 +228,7 @@ impl World {
                 running.remove(position.expect("only running jobs are stopped"));
                 self.past_jobs.push((life, job));
             }
-            Effect::Registry { call, request } => self.inbox.push((life, call, request)),
+            Effect::Registry { call, request, .. } => self.inbox.push((life, call, request)),
             Effect::Note(note) => self.oracles.noted(life, &note),
         }
     }

@@ -1,9 +1,56 @@
 //! Parses addresses as people and container files write them.
 
+use anyhow::ensure;
+use clap::Args;
+use mesh_core::agent::config::MAX_REGISTRIES;
 use mesh_core::registry::{is_address, is_unspecified};
 
 /// The host of a port that stands alone.
 const THIS_MACHINE: &str = "127.0.0.1";
+
+/// The registries of one mesh.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryAddresses {
+    /// Where the registry listens; a port alone is one of this machine. May be given several times:
+    /// the mesh goes on as long as one of its registries does
+    #[arg(
+        long = "registry",
+        env = "MESH_REGISTRY",
+        value_name = "HOST:PORT",
+        default_value = "127.0.0.1:8500",
+        value_delimiter = ',',
+        value_parser = host_port
+    )]
+    addresses: Vec<String>,
+}
+
+impl RegistryAddresses {
+    /// Each address once.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub(crate) fn all(&self) -> anyhow::Result<Vec<String>> {
+        registries(self.addresses.iter().cloned())
+    }
+}
+
+/// Each of these addresses of registries once, in their order.
+///
+/// # Errors
+/// If there are more than [`MAX_REGISTRIES`].
+pub(crate) fn registries(
+    addresses: impl IntoIterator<Item = String>,
+) -> anyhow::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for address in addresses {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    let (count, most) = (all.len(), MAX_REGISTRIES);
+    ensure!(count <= most, "{count} registries are too many: name {most} of them at most");
+    Ok(all)
+}
 
 /// Parses the address of a service: `HOST:PORT`, with or without `http://` before it. A port alone
 /// is one of this machine.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use futures_util::future::join_all;
 use mesh_core::agent::{self, AgentConfig};
 use mesh_core::jsonrpc;
 use mesh_core::profile::Profile;
@@ -26,15 +27,16 @@ use super::{WrongUsage, identity, open_files, work};
 
 /// How long to wait for the registry's list of names before a name is chosen without it.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
-/// An agent that is about to start: who it is, and which registry lists it.
+/// An agent that is about to start: who it is, and which registries list it.
 pub(super) struct NewAgent {
     pub(super) name: String,
     /// Where peers reach the agent, `host:port`.
     pub(super) url: String,
     /// Where processes on this machine reach the agent, `host:port`.
     pub(super) local: String,
-    pub(super) registry: String,
-    /// How it calls its registry and its peers.
+    /// The registries' addresses, `host:port`.
+    pub(super) registries: Vec<String>,
+    /// How it calls its registries and its peers.
     pub(super) net: GuardedNet,
     pub(super) seed: Seed,
 }
@@ -52,15 +54,15 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let address = TokioNet::local_addr(&listener)?;
     let url = advertised(args.advertise.as_deref(), address).map_err(WrongUsage)?;
     let security = args.security.service(address, &url, args.tls.open_service()?)?;
-    let registry = args.registry.address.clone();
-    let net = security.net(&registry, args.credentials.open()?);
+    let registries = args.registries.all().map_err(WrongUsage)?;
+    let net = security.net(&registries, args.credentials.open()?);
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => identity::name(names_in_use(&net, &registry).await.as_ref(), &mut rng),
+        None => identity::name(names_in_use(&net, &registries).await.as_ref(), &mut rng),
     };
-    tracing::info!(agent = %name, %address, url, registry, "the agent listens");
+    tracing::info!(agent = %name, %address, url, registry = registries.join(","), "the agent listens");
     let local = local_address(address);
-    let agent = NewAgent { name: name.clone(), url, local, registry, net, seed };
+    let agent = NewAgent { name: name.clone(), url, local, registries, net, seed };
     let mut stopped = pin!(stop.requested());
     let node = tokio::select! {
         biased;
@@ -84,7 +86,7 @@ pub(super) async fn node(
     let config = config(settings).map_err(WrongUsage)?;
     tracing::debug!(?config, "settings");
     let executor = work::executor(settings, &agent).await?;
-    let NewAgent { name, url, registry, net, seed, local: _ } = agent;
+    let NewAgent { name, url, registries, net, seed, local: _ } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
@@ -98,7 +100,7 @@ pub(super) async fn node(
         clock,
         host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
         observer: Log::default(),
-        registry: registry.into(),
+        registries: registries.into_iter().map(Into::into).collect(),
         server,
         client: ClientLimits::default(),
         json: jsonrpc::Limits::default(),
@@ -114,6 +116,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
         delegation: settings.delegation.0,
         membership: settings.membership.0,
         policy: Arc::new(settings.policy.settings()?),
+        ..AgentConfig::default()
     })
 }
 
@@ -151,14 +154,16 @@ fn local_address(address: SocketAddr) -> String {
     SocketAddr::new(loopback, address.port()).to_string()
 }
 
-/// The names that the registry lists; `None` if it does not answer, perhaps because it has not
-/// started yet.
-async fn names_in_use(net: &GuardedNet, registry: &str) -> Option<BTreeSet<String>> {
+/// The names that the registries list; `None` if none answers, perhaps because none has started yet.
+async fn names_in_use(net: &GuardedNet, registries: &[String]) -> Option<BTreeSet<String>> {
     let client = Client::new(net.clone(), ClientLimits::default());
-    let list =
-        client.request(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT).await;
-    let services = list.ok().and_then(|answer| read_services(&answer.body).ok())?;
-    Some(services.into_keys().map(|name| name.to_string()).collect())
+    let names = async |registry: &String| {
+        let list = client.request(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT);
+        let services = list.await.ok().and_then(|answer| read_services(&answer.body).ok())?;
+        Some(services.into_keys().map(|name| name.to_string()).collect::<BTreeSet<_>>())
+    };
+    let lists = join_all(registries.iter().map(names)).await;
+    lists.into_iter().flatten().reduce(|all, names| all.union(&names).cloned().collect())
 }
 
 #[cfg(test)]

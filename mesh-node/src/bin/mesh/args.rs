@@ -1,6 +1,7 @@
 //! The commands and options of `mesh`. Every option may also come from the environment (`MESH_` and
 //! its name) or from a TOML file; see [`super::config`].
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use mesh_node::host::SampleScope;
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::HttpUrl;
 
-use super::addresses::{advertised, host_port, listen};
+use super::addresses::{RegistryAddresses, advertised, host_port, listen};
 use super::certs::CertsArgs;
 use super::keys::KeysArgs;
 use super::policy::PolicyArgs;
@@ -141,12 +142,35 @@ pub(crate) struct RegistryArgs {
     /// Where to listen
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8500", value_parser = listen)]
     pub(crate) listen: String,
+    /// Keep the leases in this directory, so that they outlast the registry
+    #[arg(long, env = "MESH_DATA_DIR", value_name = "DIR", conflicts_with = "store")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Keep the leases in a Redis or etcd, which registries can share: redis://HOST or
+    /// etcd://HOST:PORT
+    #[arg(long, env = "MESH_STORE", hide_env_values = true, value_name = "URL")]
+    pub(crate) store: Option<StoreUrl>,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+}
+
+/// The url of a store as it was given: it may have a password, so it is not shown.
+#[derive(Clone)]
+pub(crate) struct StoreUrl(pub(crate) String);
+
+impl From<String> for StoreUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("StoreUrl")
+    }
 }
 
 #[derive(Debug, Args)]
@@ -163,7 +187,7 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised, help_heading = FURTHER)]
     pub(crate) advertise: Option<String>,
     #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
+    pub(crate) registries: RegistryAddresses,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
     #[command(flatten)]
@@ -172,19 +196,6 @@ pub(crate) struct AgentArgs {
     pub(crate) credentials: CredentialArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RegistryAddress {
-    /// Where the registry listens; a port alone is one of this machine
-    #[arg(
-        long = "registry",
-        env = "MESH_REGISTRY",
-        value_name = "HOST:PORT",
-        default_value = "127.0.0.1:8500",
-        value_parser = host_port
-    )]
-    pub(crate) address: String,
 }
 
 /// The options that all agents of a process share.
@@ -336,7 +347,7 @@ Exit codes:
 #[command(after_help = ORCHESTRATE, next_help_heading = USUAL)]
 pub(crate) struct OrchestrateArgs {
     #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
+    pub(crate) registries: RegistryAddresses,
     /// Ask this agent [default: any live one; with --repeat or --rate, each in turn]
     #[arg(long, env = "MESH_AGENT", value_name = "NAME", value_parser = name)]
     pub(crate) agent: Option<String>,
@@ -404,14 +415,14 @@ pub(crate) struct CallArgs {
     #[arg(value_name = "AGENT", help_heading = None::<&str>)]
     pub(crate) agent: String,
     /// The method: info, work, delegate, or one that only this agent has
-    #[arg(value_name = "METHOD", help_heading = None::<&str>)]
+    #[arg(value_name = "METHOD", default_value = "info", help_heading = None::<&str>)]
     pub(crate) method: String,
     /// The params, a JSON object or array; of work and delegate, the text of the job will do
     /// [default: {}]
     #[arg(value_name = "PARAMS", help_heading = None::<&str>)]
     pub(crate) params: Option<String>,
     #[command(flatten)]
-    pub(crate) registry: RegistryAddress,
+    pub(crate) registries: RegistryAddresses,
     /// How long to wait for the answer; the agent is told, too, if the method is work or delegate
     #[arg(long, env = "MESH_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = positive)]
     pub(crate) timeout: Duration,
@@ -435,8 +446,12 @@ pub(crate) struct UpArgs {
     pub(crate) listen: Option<String>,
     /// Make an authority, certificates and keys for it, in a folder that is gone when it ends, and let
     /// nobody in without
-    #[arg(long, env = "MESH_SECURE", value_parser = BoolishValueParser::new(), conflicts_with_all = ["keys", "key_file", "tls_cert", "tls_ca"])]
+    #[arg(long, env = "MESH_SECURE", value_parser = BoolishValueParser::new(), conflicts_with_all = ["join", "keys", "key_file", "tls_cert", "tls_ca"])]
     pub(crate) secure: bool,
+    /// A further registry that lists the agents, too, and whose agents are their peers; may be given
+    /// several times
+    #[arg(long, env = "MESH_JOIN", value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_port)]
+    pub(crate) join: Vec<String>,
     /// The text of the first job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]
     pub(crate) text: String,

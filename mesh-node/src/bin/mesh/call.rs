@@ -22,10 +22,10 @@ const OF_JOBS: [&str; 2] = ["work", "delegate"];
 pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let params = params(args).map_err(WrongUsage)?;
     let named = host_port(args.agent.trim_end_matches("/rpc")).into_iter().collect();
-    let registry = &args.registry.address;
-    let rules = call_rules(registry, args.credentials.open()?);
+    let registries = args.registries.all().map_err(WrongUsage)?;
+    let rules = call_rules(&registries, args.credentials.open()?);
     let net = args.tls.open()?.client(CallRules { named, ..rules });
-    let mesh = MeshClient::new(clock, registry, net);
+    let mesh = MeshClient::new(clock, registries, net);
     let agent = agent(&mesh, &args.agent).await?;
     let sent = clock.now();
     let result = mesh.call(&agent, &args.method, &params, args.timeout).await;
@@ -79,9 +79,17 @@ fn readable(result: &Value, took: Duration) -> String {
     lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
 }
 
-/// A value as text: a string without quotation marks, all others as JSON.
+/// A value as text: a string without quotation marks, a number with at most two decimals, all others
+/// as JSON.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            let rounded = (number.as_f64().unwrap_or_default() * 100.0).round() / 100.0;
+            rounded.to_string()
+        }
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn a_result_is_a_line_for_each_field() {
         let took = Duration::from_millis(5);
-        let text = readable(&json!({ "agent": "a", "cpu": 1.5, "list": [1, "x"] }), took);
+        let text = readable(&json!({ "agent": "a", "cpu": 1.4999999, "list": [1, "x"] }), took);
         let expected =
             "agent       a\ncpu         1.5\nlist        [1,\"x\"]\nround trip  5.0 ms\n";
         assert_eq!(text, expected);

@@ -133,6 +133,12 @@ impl Observer for Log {
             LeaseNoteKind::Granted => {
                 tracing::info!(agent = %name, incarnation, %url, "registered");
             }
+            LeaseNoteKind::Restored => {
+                tracing::info!(agent = %name, incarnation, %url, "taken over from the store");
+            }
+            LeaseNoteKind::Drained(draining) => {
+                tracing::info!(agent = %name, incarnation, %url, draining, "draining changed");
+            }
             LeaseNoteKind::Refused(error) => {
                 tracing::warn!(agent = %name, incarnation, %url, %error, "registration refused");
             }

@@ -1,29 +1,70 @@
 //! `mesh registry`.
 
+use std::sync::Arc;
+
+use anyhow::{anyhow, ensure};
+use mesh_core::registry::RegistryConfig;
 use mesh_node::http::ServerLimits;
 use mesh_node::process::signals::Stop;
+use mesh_node::registry::store::{Store, StoreContents, StorePlace};
 use mesh_node::{Clock, GuardedNet, Net as _, RegistryNode, TokioNet};
 
 use super::args::RegistryArgs;
 use super::log::Log;
-use super::{identity, open_files};
+use super::{WrongUsage, identity, open_files};
 
 /// Serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let config = &args.leases.0;
     tracing::debug!(?config, "settings");
+    let place = place(args).map_err(WrongUsage)?;
     let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
     let security = args.security.service(address, &args.listen, args.tls.open_service()?)?;
-    tracing::info!(%address, ttl = ?config.leases.ttl, "the registry listens");
     let epoch = identity::incarnation();
-    let node = RegistryNode::new(clock, config.clone(), epoch, Log::default());
-    let node = security.registry(node);
+    let ttl = config.leases.ttl;
+    let (config, log) = (config.clone(), Log::default());
     // Every agent keeps its connection between heartbeats, so each lease may hold one.
     let connections = config.max_leases.max(ServerLimits::default().connections);
+    let node = match place {
+        None => RegistryNode::new(clock, config, epoch, log),
+        Some(place) => {
+            let opened = open(&place, &config).await?;
+            RegistryNode::with_store(clock, config, epoch, log, opened)
+        }
+    };
+    let node = security.registry(node);
     let (listener, limits) = (security.listen(listener), open_files::server_limits(connections));
+    tracing::info!(%address, ?ttl, "the registry listens");
     node.run::<GuardedNet>(listener, limits, stop.requested()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the options say that the leases are kept, if anywhere.
+fn place(args: &RegistryArgs) -> anyhow::Result<Option<StorePlace>> {
+    if let Some(directory) = &args.data_dir {
+        return Ok(Some(directory.as_path().into()));
+    }
+    let Some(url) = &args.store else { return Ok(None) };
+    let place = url.0.parse().map_err(|error| anyhow!("--store: {error}"))?;
+    Ok(Some(place))
+}
+
+/// Opens the store, and says what it promises.
+async fn open(
+    place: &StorePlace,
+    config: &RegistryConfig,
+) -> anyhow::Result<(Arc<dyn Store>, StoreContents)> {
+    let (store, contents) = place.open(config.leases.ttl).await?;
+    let leases = contents.records.iter().filter(|record| !record.ended).count();
+    ensure!(
+        leases <= config.max_leases,
+        "the store {place} has {leases} leases, but --max-leases allows {}",
+        config.max_leases
+    );
+    let guarantees = store.guarantees().await;
+    tracing::info!(store = %place, leases, "leases are kept in the store: {guarantees}");
+    Ok((store, contents))
 }

@@ -154,7 +154,6 @@ impl ServiceSecurity {
         node.with_checks(checks).guarded_by(RegistrationGuard {
             addresses: Some(AddressBook::new(self.allowed.clone())),
             access: self.access.clone(),
-            ..RegistrationGuard::default()
         })
     }
 
@@ -170,9 +169,9 @@ impl ServiceSecurity {
         }
     }
 
-    /// How an agent calls its registry and its peers.
-    pub(crate) fn net(&self, registry: &str, credentials: Arc<Credentials>) -> GuardedNet {
-        let rules = call_rules(registry, credentials);
+    /// How an agent calls its registries and its peers.
+    pub(crate) fn net(&self, registries: &[String], credentials: Arc<Credentials>) -> GuardedNet {
+        let rules = call_rules(registries, credentials);
         self.tls.client(CallRules { allowed: self.allowed.clone(), ..rules })
     }
 
@@ -182,12 +181,13 @@ impl ServiceSecurity {
     }
 }
 
-/// The rules of a process that calls a registry and the agents that it lists. A registry on the
-/// loopback interface takes addresses of that interface only from agents of this machine.
-pub(crate) fn call_rules(registry: &str, credentials: Arc<Credentials>) -> CallRules {
+/// The rules of a process that calls registries and the agents that they list. A registry on the
+/// loopback interface takes addresses of that interface only from agents of this machine; if one
+/// is elsewhere, such an address may be one of another machine.
+pub(crate) fn call_rules(registries: &[String], credentials: Arc<Credentials>) -> CallRules {
     CallRules {
-        registries: vec![registry.to_owned()],
-        is_local_mesh: is_loopback_host(host_of(registry)),
+        registries: registries.to_owned(),
+        is_local_mesh: registries.iter().all(|registry| is_loopback_host(host_of(registry))),
         credentials,
         ..CallRules::default()
     }

@@ -1,10 +1,10 @@
 //! `mesh up`: a whole mesh in one process.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, iter};
 
 use mesh_node::http::ServerLimits;
 use mesh_node::process::console::{print, say};
@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::addresses::registries;
 use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
@@ -69,19 +70,22 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let serving = tokio::spawn(async move {
         node.run::<GuardedNet>(registry, ServerLimits::default(), signalled(ended)).await
     });
-    let net = security.net(&address, credentials);
+    let all = iter::once(address.clone()).chain(args.join.iter().cloned());
+    let registries = registries(all).map_err(WrongUsage)?;
+    let net = security.net(&registries, credentials);
     let scheme = net.scheme();
     print(&format!("registry      {scheme}://{address}/services\n"));
 
-    let mesh = MeshClient::new(clock, &address, net);
+    // The registry of this process alone: it says when the agents of this process are listed.
+    let mesh = MeshClient::new(clock, vec![address.clone()], net);
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
-        local.start(&args.settings, &address).await?;
+        local.start(&args.settings, &registries).await?;
     }
     mesh.await_agents(others, REGISTRATION).await?;
     // The last agent starts when all others are listed, so it finds them in its first list of
     // peers.
-    let last = local.start(&args.settings, &address).await?;
+    let last = local.start(&args.settings, &registries).await?;
     mesh.await_agents(others + 1, REGISTRATION).await?;
 
     // After this time, each agent has sampled its CPU and memory once.
@@ -134,7 +138,7 @@ impl LocalAgents {
     async fn start(
         &mut self,
         settings: &AgentSettings,
-        registry: &str,
+        registries: &[String],
     ) -> anyhow::Result<ListedAgent> {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
@@ -148,11 +152,11 @@ impl LocalAgents {
             None => self.tls.clone(),
         };
         let security = self.doors.service(address, "", tls.open_service()?)?;
-        let net = security.net(registry, self.credentials.clone());
+        let registries = registries.to_owned();
+        let net = security.net(&registries, self.credentials.clone());
         print(&format!("{name:<13} {}://{url}/rpc\n", net.scheme()));
         let agent = ListedAgent { name: name.clone(), url: url.clone(), is_listed: true };
-        let registry = registry.to_owned();
-        let new = agent::NewAgent { name, local: url.clone(), url, registry, net, seed };
+        let new = agent::NewAgent { name, local: url.clone(), url, registries, net, seed };
         let node = agent::node(self.clock, settings, new).await?;
         let node = security.agent(node);
         let listener = security.listen(listener);

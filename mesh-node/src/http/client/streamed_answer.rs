@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Method, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::time::timeout;
 
 use super::connection::{Connection, Sent};
@@ -44,6 +45,33 @@ impl<N: Net> Client<N> {
         timeout: Duration,
     ) -> Result<StreamedAnswer, HttpError> {
         let request = build_request(destination, method, path, Bytes::new())?;
+        self.stream_within(destination, request, most_bytes, timeout).await
+    }
+
+    /// As [`Self::stream`], for a `POST` of JSON that has these header fields, too.
+    ///
+    /// # Errors
+    /// As [`Client::request`].
+    #[cfg(feature = "store-etcd")]
+    pub(crate) async fn stream_post(
+        &self,
+        destination: &str,
+        (path, headers, body): (&str, HeaderMap, Bytes),
+        most_bytes: usize,
+        timeout: Duration,
+    ) -> Result<StreamedAnswer, HttpError> {
+        let mut request = build_request(destination, Method::POST, path, body)?;
+        request.headers_mut().extend(headers);
+        self.stream_within(destination, request, most_bytes, timeout).await
+    }
+
+    async fn stream_within(
+        &self,
+        destination: &str,
+        request: Box<Request<Full<Bytes>>>,
+        most_bytes: usize,
+        timeout: Duration,
+    ) -> Result<StreamedAnswer, HttpError> {
         let sent = AtomicBool::new(false);
         let answer = async {
             let mut connection = self.open(destination).await?;

@@ -9,6 +9,7 @@ use clap::{ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_sim::scenario::EngineKind;
 use mesh_sim::sweep::{Seeds, Shard, Vary};
+use mesh_sim::units::at_least_one;
 
 use super::output::OutputArgs;
 
@@ -231,19 +232,19 @@ pub(super) struct InitArgs {
     /// The number of agents [default: 20].
     #[arg(long, value_name = "N")]
     pub(super) agents: Option<String>,
-    /// How long a task takes at the median [default: 4s].
+    /// How long a job takes at the median [default: 4s].
     #[arg(long, value_name = "TIME")]
     pub(super) p50: Option<String>,
-    /// How long 99 % of the tasks take at most [default: 10 times the median].
+    /// How long 99 % of the jobs take at most [default: 10 times the median].
     #[arg(long, value_name = "TIME")]
     pub(super) p99: Option<String>,
-    /// How many tasks an agent does at once [default: 4].
+    /// How many jobs an agent does at once [default: 4].
     #[arg(long, value_name = "N")]
     pub(super) concurrency: Option<String>,
-    /// How much of a task waits for models or tools and takes no CPU [default: 99].
+    /// How much of a job waits for models or tools and takes no CPU [default: 99].
     #[arg(long, value_name = "PERCENT")]
     pub(super) waiting: Option<String>,
-    /// Tasks per second of all agents together [default: auto, 60 % of what they can do].
+    /// Jobs per second of all agents together [default: auto, 60 % of what they can do].
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) rate: Option<String>,
     /// How long clients wait for an answer [default: 3 times p99].
@@ -335,11 +336,6 @@ pub(super) struct ExploreArgs {
     #[arg(long)]
     pub(super) thresholds: bool,
 }
-
-pub(super) fn at_least_one(text: &str) -> Result<NonZero<usize>, String> {
-    text.parse().map_err(|_| "expected a whole number, 1 or greater".to_owned())
-}
-
 /// Reads the seed of a command that repeats a single run, or draws all from one seed.
 fn one_seed(text: &str) -> Result<u64, String> {
     match text.parse::<Seeds>()?.0[..] {

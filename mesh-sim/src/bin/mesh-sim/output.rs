@@ -8,8 +8,8 @@ use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use mesh_node::process::interrupt::Interrupt;
 use mesh_sim::publish::output_folder::{OutputFolder, OutputFolderError, ResultKind};
+use mesh_sim::units::at_least_one;
 
-use super::args::at_least_one;
 use super::say;
 
 #[derive(Debug, ClapArgs)]
@@ -57,12 +57,6 @@ pub(super) fn checked(
     check(folder.path())
         .map_err(|error| anyhow!("failed to write the results to {shown}: {error}"))?;
     Ok(folder)
-}
-
-/// The folder's path, with what leads to it.
-pub(super) fn shown(folder: &OutputFolder) -> String {
-    let latest = if folder.is_latest() { " (latest)" } else { "" };
-    format!("{}{latest}", folder.path().display())
 }
 
 /// Takes the signals that interrupt the work.

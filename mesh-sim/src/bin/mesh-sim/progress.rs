@@ -25,6 +25,8 @@ pub(super) struct RunsBar {
     lengths: Vec<Duration>,
     /// What would make them faster.
     hint: Option<String>,
+    /// What the time that is left is the time of, if there is more to do after it.
+    part: &'static str,
     /// When the next line is due if no bar is drawn.
     next_line: Duration,
     /// How much time each run has simulated so far.
@@ -56,6 +58,7 @@ impl RunsBar {
             bar,
             lengths,
             hint: None,
+            part: "",
             next_line: FIRST_LINE,
             simulated,
             sum: Duration::ZERO,
@@ -67,6 +70,11 @@ impl RunsBar {
     /// The same; if the runs take long, it says so early, and that `hint` would be faster.
     pub(super) fn with_hint(runs: &[Run<'_>], hint: String) -> Self {
         Self { hint: Some(hint), ..Self::new(runs) }
+    }
+
+    /// The same for runs that are only a part of the work.
+    pub(super) fn of_part(runs: &[Run<'_>], part: &'static str) -> Self {
+        Self { part, ..Self::new(runs) }
     }
 
     pub(super) fn update(&mut self, progress: RunProgress) {
@@ -84,7 +92,8 @@ impl RunsBar {
 
     /// "3 of 60 runs done, about 12 seconds left", say.
     fn words(&self) -> String {
-        let left = self.left().map(|left| format!(", about {} left", HumanDuration(left)));
+        let left = self.left().filter(|left| *left >= Duration::from_secs(1));
+        let left = left.map(|left| format!(", about {} left{}", HumanDuration(left), self.part));
         format!(
             "{} of {} done{}",
             self.finished,

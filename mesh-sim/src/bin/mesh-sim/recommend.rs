@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::HumanDuration;
+use mesh_core::Timestamp;
+use mesh_node::Clock;
 use mesh_node::process::interrupt::Interrupt;
 use mesh_sim::engine::Run;
 use mesh_sim::format::counted;
 use mesh_sim::parallel::cores;
 use mesh_sim::recommend::{self, Progress, RecommendError, RecommendSpec};
+use mesh_sim::report::table::wrapped;
 use mesh_sim::runner::RunProgress;
-use mesh_sim::scenario::{EngineKind, ScenarioFile};
+use mesh_sim::scenario::{EngineKind, Scenario, ScenarioFile};
 
 use super::args::RecommendArgs;
-use super::output::{listen, shown};
+use super::output::listen;
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
@@ -25,17 +28,23 @@ const STAGES: [f64; 2] = [7.0, 4.0];
 /// The estimate is made from so many runs.
 const SAMPLES: usize = 4;
 
+/// What takes longer than this in all is said with what would be faster.
+const LONG: Duration = Duration::from_secs(20);
+
 /// Shows each stage on the standard error, and before the first how long all will take.
-struct Stages {
+struct Stages<'a> {
+    scenario: &'a Scenario,
+    spec: &'a RecommendSpec,
     jobs: NonZero<usize>,
     /// How many times as long as the first stage all may take.
     stages: f64,
-    is_first: bool,
+    /// When the first stage began.
+    began: Option<Clock>,
     bar: Option<RunsBar>,
     interrupt: Interrupt,
 }
 
-impl Stages {
+impl Stages<'_> {
     /// Measures some of the runs of the first stage.
     fn estimate(&self, runs: &[Run<'_>]) -> Duration {
         let samples: Vec<Run<'_>> =
@@ -48,15 +57,45 @@ impl Stages {
         let whole = self.stages * runs.len() as f64 / SAMPLES as f64 / self.jobs.get() as f64;
         bar.elapsed().mul_f64(whole)
     }
+
+    /// What would be faster, in words.
+    fn faster(&self) -> String {
+        let mut ways = Vec::new();
+        if !self.spec.is_quick {
+            ways.push("--quick".to_owned());
+        }
+        if self.spec.policies.is_empty() {
+            ways.push("only some policies (--policy pull --policy random)".to_owned());
+        }
+        if recommend::keeps_its_length(self.scenario) {
+            let length = HumanDuration(self.scenario.duration);
+            ways.push(format!(
+                "a shorter `duration` (what happens in the scenario has its times, so each run \
+                 lasts all of its {length})"
+            ));
+        }
+        match &ways[..] {
+            [] => String::new(),
+            ways => format!("; faster: {}", ways.join(", or ")),
+        }
+    }
 }
 
-impl Progress for Stages {
+impl Progress for Stages<'_> {
     fn begin(&mut self, stage: &str, runs: &[Run<'_>]) {
-        if std::mem::take(&mut self.is_first) {
-            say(&format!("this may take up to {}", HumanDuration(self.estimate(runs))));
-        }
-        say(&format!("{stage}: {}", counted(runs.len(), "run")));
-        self.bar = Some(RunsBar::new(runs));
+        let so_far = match self.began {
+            Some(began) => format!(", after {}", HumanDuration(began.now().since(Timestamp::ZERO))),
+            None => {
+                let whole = self.estimate(runs);
+                let faster = if whole > LONG { self.faster() } else { String::new() };
+                let whole = HumanDuration(whole);
+                say(wrapped(&format!("this may take up to {whole}{faster}"), 0, 2).trim_end());
+                self.began = Some(Clock::start());
+                String::new()
+            }
+        };
+        say(&format!("{stage}: {}{so_far}", counted(runs.len(), "run")));
+        self.bar = Some(RunsBar::of_part(runs, " of this stage"));
     }
 
     fn update(&mut self, news: RunProgress) -> ControlFlow<()> {
@@ -86,8 +125,15 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
     let interrupt = listen()?;
     let name = format!("{}-recommend", file.scenario.name);
     let folder = args.output.open(&name, |_| Ok(()))?;
-    let mut stages =
-        Stages { jobs, stages: whole, is_first: true, bar: None, interrupt: interrupt.clone() };
+    let mut stages = Stages {
+        scenario: &file.scenario,
+        spec: &spec,
+        jobs,
+        stages: whole,
+        began: None,
+        bar: None,
+        interrupt: interrupt.clone(),
+    };
     let found = match recommend::recommend(&file, &spec, jobs, &mut stages) {
         Ok(found) => found,
         Err(RecommendError::Situation(diagnostics)) => return Ok(complain(&diagnostics)),
@@ -95,8 +141,11 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
             say(&format!("error: {complaint}"));
             return Ok(SimExit::Usage);
         }
-        Err(RecommendError::Interrupted) => {
+        Err(RecommendError::Interrupted { so_far }) => {
             say("interrupted: nothing is written, because only all stages give a recommendation");
+            if let Some(so_far) = so_far {
+                say(&format!("so far, {so_far}"));
+            }
             return Ok(SimExit::Interrupted);
         }
         Err(error) => return Err(error.into()),
@@ -116,7 +165,7 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         Ok(_) => {
             print(&format!(
                 " written to {}:\n   recommendation.html recommendation.json situations/\n",
-                shown(&folder)
+                folder.in_words()
             ));
             SimExit::Pass
         }

@@ -17,7 +17,7 @@ use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::{EngineKind, OpenArrivals, Scenario, ScenarioFile};
 
 use super::args::RunArgs;
-use super::output::{listen, shown};
+use super::output::listen;
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
@@ -36,6 +36,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<SimExit> {
         [] => usual_seeds(&loaded, engine),
         named => named.to_vec(),
     };
+    let is_choice = loaded.names_seeds() || !args.seeds().is_empty();
+    if seeds.len() == 1 && !is_choice && !args.json {
+        say("note: a single seed, because several would take long; --seed 1..5 runs five of them");
+    }
     let scenario = match loaded.scenario.select(&seeds, &args.policy) {
         Ok(scenario) => scenario,
         Err(complaint) => {
@@ -221,7 +225,7 @@ fn closing(folder: &OutputFolder, written: &[PathBuf]) -> String {
     }
     files.sort_by_key(|name| name != "report.html");
     // The path may be long, so the names of the files have a line of their own.
-    format!(" written to {}:\n   {}\n", shown(folder), files.join(" "))
+    format!(" written to {}:\n   {}\n", folder.in_words(), files.join(" "))
 }
 
 /// The text that says how fast the runs were; empty for an engine that doesn't count its events.

@@ -19,7 +19,7 @@ use mesh_sim::sweep::{
 use mesh_sim::units::format_duration;
 
 use super::args::{MergeArgs, SweepArgs};
-use super::output::{OutputArgs, checked, listen, shown};
+use super::output::{OutputArgs, checked, listen};
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
@@ -231,7 +231,7 @@ fn finish(
     let written = match written {
         Ok(()) => {
             let files = "sweep.html sweep.json sweep.csv comparison.csv scenario.toml cell-*";
-            print(&format!(" written to {}:\n   {files}\n", shown(folder)));
+            print(&format!(" written to {}:\n   {files}\n", folder.in_words()));
             SimExit::Pass
         }
         Err(error) => failed(&error),

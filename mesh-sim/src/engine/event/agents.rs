@@ -456,10 +456,11 @@ impl EventSimulation<'_> {
                     self.drop_subjobs(now, id, job);
                 }
             }
-            Effect::Registry { call, request } => {
+            Effect::Registry { call, registry, request } => {
                 self.charge(now, id, self.run.scenario.costs.heartbeat);
                 let request = Payload::RegistryRequest(request);
-                self.call(now, id.host(), HostId::REGISTRY, ReplyTo::Registry(call), request);
+                let to = HostId::registry(registry, self.agent_hosts.len());
+                self.call(now, id.host(), to, ReplyTo::Registry(call), request);
             }
         }
     }

@@ -79,7 +79,7 @@ impl EventSimulation<'_> {
         id
     }
 
-    /// The idle connections of a host; `None` for the registry, which calls nobody.
+    /// The idle connections of a host; `None` for a registry, which calls nobody.
     fn pool_of(&mut self, caller: HostId) -> Option<&mut IdlePool> {
         match caller {
             HostId::CLIENT => Some(&mut self.client_pool),
@@ -130,7 +130,7 @@ impl EventSimulation<'_> {
         if let (Message::Request, Payload::RegistryRequest(request)) = (message, &exchange.payload)
             && let Some(again) = self.network.copy(now, (from, to), at)
         {
-            let copy = SecondCopy { from, sent: now, request: request.clone() };
+            let copy = SecondCopy { from, to, sent: now, request: request.clone() };
             self.queue.push(again, Event::ArrivesAgain(Box::new(copy)));
         }
         if message == Message::Cancel {
@@ -247,7 +247,7 @@ impl EventSimulation<'_> {
         let Some(exchange) = self.exchanges.get(id) else { return };
         match std::mem::replace(&mut exchange.payload, Payload::None) {
             Payload::RegistryRequest(request) => {
-                let reply = self.ask_registry(now, request);
+                let reply = self.ask_registry(now, callee, request);
                 self.answer(now, id, Payload::RegistryReply(reply));
             }
             Payload::Request(request) => {

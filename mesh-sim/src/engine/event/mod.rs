@@ -110,8 +110,8 @@ enum Event {
     /// The deadline of a request passes of which the client already knows that it won't be answered
     /// in time.
     RequestTimesOut(client::RequestId),
-    /// The registry asked to be woken.
-    WakeRegistry,
+    /// A registry asked to be woken.
+    WakeRegistry(HostId),
     /// An agent asked to be woken.
     WakeAgent(AgentId),
     /// Jobs may have ended on an agent's machine.
@@ -138,7 +138,8 @@ struct EventSimulation<'a> {
     exchanges: Exchanges,
     client_pool: IdlePool,
     hosts: HostMap<HostState>,
-    registry: RegistryHost,
+    /// In their order.
+    registries: Vec<RegistryHost>,
     client: ClientHost,
     agent_hosts: AgentMap<AgentHost>,
     providers: Providers,
@@ -168,7 +169,6 @@ impl<'a> EventSimulation<'a> {
         let seed = Seed::root(run.seed);
         let faults = Arc::new(run.scenario.fault_schedule());
         let providers = Providers::of(run.scenario);
-        let hosts = faults.hosts().ids();
         Self {
             run,
             truth: watchers.truth.clone(),
@@ -177,8 +177,8 @@ impl<'a> EventSimulation<'a> {
             network: MessageNetwork::new(faults.clone(), seed.child("network")),
             exchanges: Exchanges::default(),
             client_pool: IdlePool::default(),
-            hosts: hosts.map(|_| HostState::default()).collect(),
-            registry: RegistryHost::new(run),
+            hosts: faults.hosts().map(|_, _| HostState::default()),
+            registries: faults.hosts().registries().map(|_| RegistryHost::new(run)).collect(),
             client: ClientHost::new(run),
             agent_hosts: faults
                 .hosts()
@@ -233,7 +233,7 @@ impl<'a> EventSimulation<'a> {
             Event::RequestTimesOut(request) => {
                 self.request_ended(now, request, RequestOutcome::TimedOut);
             }
-            Event::WakeRegistry => self.wake_registry(now),
+            Event::WakeRegistry(host) => self.wake_registry(now, host),
             Event::WakeAgent(agent) => self.wake_agent(now, agent),
             Event::JobEnds(agent) => self.jobs_end(now, agent),
             Event::SampleLoad { agent, life } => self.sample(now, agent, life),
@@ -287,7 +287,7 @@ impl<'a> EventSimulation<'a> {
                 self.start_agent(now, agent);
             }
             Some(_) => {}
-            None => self.registry = RegistryHost::restarted(self.run, now),
+            None => *self.registry_at(host) = RegistryHost::restarted(self.run, now),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The registry's host, and how the engine drives the registry's state machine.
+//! The registries' hosts, and how the engine drives their state machines.
 
 use mesh_core::Timestamp;
 use mesh_core::agent::{RegistryReply, RegistryRequest};
@@ -8,10 +8,10 @@ use mesh_core::routing::Signal;
 
 use super::{Event, EventSimulation};
 use crate::engine::Run;
-use crate::host::HostId;
+use crate::host::{HostId, IndexedId as _};
 use crate::journal::Fact;
 
-/// The registry's host: one life of the registry. A restart after a crash makes a new, empty one.
+/// A registry's host: one life of the registry. A restart after a crash makes a new, empty one.
 pub(super) struct RegistryHost {
     registry: Registry,
     /// Tells this life of the registry from others in the lists that it sends.
@@ -46,25 +46,32 @@ impl RegistryHost {
 #[derive(Debug)]
 pub(super) struct SecondCopy {
     pub(super) from: HostId,
+    pub(super) to: HostId,
     pub(super) sent: Timestamp,
     pub(super) request: RegistryRequest,
 }
 
 impl EventSimulation<'_> {
+    /// The registry on this host.
+    pub(super) fn registry_at(&mut self, host: HostId) -> &mut RegistryHost {
+        let before = self.hosts.len() - self.registries.len();
+        // The first one has the number 0; the others come after all other hosts.
+        &mut self.registries[host.index().saturating_sub(before)]
+    }
+
     pub(super) fn ask_registry(
         &mut self,
         now: Timestamp,
+        host: HostId,
         request: RegistryRequest,
     ) -> RegistryReply {
-        let RegistryHost { registry, epoch, keeps_loads, .. } = &mut self.registry;
+        let ttl = self.run.scenario.leases.ttl;
+        let RegistryHost { registry, epoch, keeps_loads, .. } = self.registry_at(host);
         let reply = match request {
             RegistryRequest::Register(mut registration) => {
                 registration.load = registration.load.filter(|_| *keeps_loads);
                 match registry.handle_register(now, registration) {
-                    Ok(registered) => RegistryReply::Registered {
-                        ttl: self.run.scenario.leases.ttl,
-                        rival: registered.rival,
-                    },
+                    Ok(registered) => RegistryReply::Registered { ttl, rival: registered.rival },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
                     Err(RegisterError::StaleIncarnation { current, holder }) => {
                         RegistryReply::StaleIncarnation { current, holder }
@@ -83,44 +90,49 @@ impl EventSimulation<'_> {
                 }
             }
         };
-        self.drain_registry(now);
+        self.drain_registry(now, host);
         reply
     }
 
     /// Handles the second copy of a call. The registry acts on it, but nobody waits for its answer.
     pub(super) fn registry_hears_again(&mut self, now: Timestamp, copy: SecondCopy) {
-        let SecondCopy { from, sent, request } = copy;
-        let was_lost = self.network.was_lost(now, from, HostId::REGISTRY, sent);
-        if !was_lost && !self.hosts[HostId::REGISTRY].is_down {
+        let SecondCopy { from, to, sent, request } = copy;
+        let was_lost = self.network.was_lost(now, from, to, sent);
+        if !was_lost && !self.hosts[to].is_down {
             let heard = Fact::RegistryHeardTwice { caller: from };
-            self.journal.record(now, HostId::REGISTRY, heard);
-            self.ask_registry(now, request);
+            self.journal.record(now, to, heard);
+            self.ask_registry(now, to, request);
         }
     }
 
-    pub(super) fn wake_registry(&mut self, now: Timestamp) {
-        if self.registry.wake_at != now || self.hosts[HostId::REGISTRY].is_down {
+    pub(super) fn wake_registry(&mut self, now: Timestamp, host: HostId) {
+        let is_down = self.hosts[host].is_down;
+        let RegistryHost { registry, wake_at, .. } = self.registry_at(host);
+        if *wake_at != now || is_down {
             return;
         }
-        self.registry.wake_at = Timestamp::MAX;
-        if self.registry.registry.poll_timeout().is_some_and(|at| at <= now) {
-            self.registry.registry.handle_timeout(now);
+        *wake_at = Timestamp::MAX;
+        if registry.poll_timeout().is_some_and(|at| at <= now) {
+            registry.handle_timeout(now);
         }
-        self.drain_registry(now);
+        self.drain_registry(now, host);
     }
 
-    fn drain_registry(&mut self, now: Timestamp) {
-        while let Some(note) = self.registry.registry.poll_effect() {
-            self.journal.record(now, HostId::REGISTRY, Fact::RegistryNoted(note));
+    fn drain_registry(&mut self, now: Timestamp, host: HostId) {
+        while let Some(note) = self.registry_at(host).registry.poll_effect() {
+            self.journal.record(now, host, Fact::RegistryNoted(note));
         }
-        if let Some(deafness) = self.registry.registry.poll_deafness() {
-            self.journal.record(now, HostId::REGISTRY, Fact::RegistryWasDeaf(deafness));
+        let RegistryHost { registry, wake_at, .. } = self.registry_at(host);
+        let deafness = registry.poll_deafness();
+        let wakes = registry.poll_timeout().filter(|at| at < wake_at);
+        if let Some(at) = wakes {
+            *wake_at = at;
         }
-        if let Some(at) = self.registry.registry.poll_timeout()
-            && at < self.registry.wake_at
-        {
-            self.registry.wake_at = at;
-            self.queue.push(at, Event::WakeRegistry);
+        if let Some(deafness) = deafness {
+            self.journal.record(now, host, Fact::RegistryWasDeaf(deafness));
+        }
+        if let Some(at) = wakes {
+            self.queue.push(at, Event::WakeRegistry(host));
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::oracle::Oracles;
 use crate::scenario::{DurationField, FieldPath, LimitedFields, Problem, Scenario};
 use crate::units::format_duration;
 
-/// The most hosts of a run in turmoil, registry and client included. Each of turmoil's steps looks
+/// The most hosts of a run in turmoil, registries and client included. Each of turmoil's steps looks
 /// at every link, so 50 hosts cost half a second of CPU per simulated second, and 100 more than
 /// three.
 const MOST_HOSTS: usize = 40;
@@ -26,10 +26,11 @@ pub(in crate::engine) fn problems(scenario: &Scenario, fields: &LimitedFields) -
         let title = format!("engine turmoil can't honour `{path}`");
         Problem::at(span.clone(), title, "engine event can")
     }));
-    let hosts = scenario.agents.len() + 2;
+    let hosts = scenario.agents.len() + 1 + scenario.registries.count.get();
     if hosts > MOST_HOSTS {
         let title = format!("engine turmoil can't run {} agents", scenario.agents.len());
-        let label = format!("expected at most {} agents in all", MOST_HOSTS - 2);
+        let most = MOST_HOSTS - 1 - scenario.registries.count.get();
+        let label = format!("expected at most {most} agents in all");
         problems.push(Problem::at(fields.agents.clone(), title, label));
     }
     if problems.is_empty() {

@@ -139,7 +139,7 @@ struct TurmoilSimulation {
     links: Vec<(HostId, HostId, [LinkState; 2])>,
     /// Which hosts are down, and how.
     down: HostMap<Option<CrashMode>>,
-    /// Tells the hosts of the registry and of the agents whether a process may run there.
+    /// Tells the hosts of the registries and of the agents whether a process may run there.
     switches: HostMap<Arc<ProcessSwitch>>,
 }
 
@@ -173,15 +173,15 @@ impl TurmoilSimulation {
             .collect();
         let context =
             HostContext { run, faults: &faults, journal: &journal, truth: truth.as_ref() };
-        let switches: HostMap<Arc<ProcessSwitch>> =
-            faults.hosts().ids().map(|_| Arc::default()).collect();
-        node_hosts::add_registry(&mut sim, &context, &switches[HostId::REGISTRY]);
+        let switches: HostMap<Arc<ProcessSwitch>> = faults.hosts().map(|_, _| Arc::default());
+        for host in faults.hosts().registries() {
+            node_hosts::add_registry(&mut sim, &context, host, &switches[host]);
+        }
         for (agent, machine) in machines.iter() {
             let switch = &switches[agent.host()];
             node_hosts::add_agent(&mut sim, &context, agent, &presence[agent], machine, switch);
         }
         client::add(&mut sim, run, &faults, &journal);
-        let count = faults.hosts().len();
         let mut simulation = Self {
             sim,
             journal,
@@ -189,7 +189,7 @@ impl TurmoilSimulation {
             providers,
             presence,
             links: all_pairs(&faults),
-            down: HostMap::filled(None, count),
+            down: faults.hosts().map(|_, _| None),
             switches,
             faults,
         };

@@ -60,14 +60,15 @@ pub(super) struct HostContext<'a> {
 pub(super) fn add_registry(
     sim: &mut Sim<'static>,
     context: &HostContext<'_>,
+    host: HostId,
     switch: &Arc<ProcessSwitch>,
 ) {
     let config = context.run.scenario.registry_config();
-    let (faults, journal) = (context.faults.clone(), context.journal.clone());
+    let (faults, journal) = (context.faults.clone(), context.journal.of_registry(host));
     let switch = switch.clone();
-    sim.host(host_name(HostId::REGISTRY), move || {
+    sim.host(host_name(host), move || {
         let (config, switch, journal) = (config.clone(), switch.clone(), journal.clone());
-        let net = TurmoilNet::of_host(HostId::REGISTRY, faults.clone());
+        let net = TurmoilNet::of_host(host, faults.clone());
         async move {
             switch.may_run(&net).await;
             let clock = clock();
@@ -97,11 +98,13 @@ pub(super) fn add_agent(
     let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());
     let (client, presence) = (client_limits(run.scenario), presence.clone());
     let switch = switch.clone();
+    let registries: Vec<_> = faults.hosts().registries().map(address).collect();
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
         let (machine, journal, client) = (machine.clone(), journal.clone(), client.clone());
         let net = TurmoilNet::of_host(host_id, faults.clone());
         let (presence, switch) = (presence.clone(), switch.clone());
+        let registries = registries.clone();
         async move {
             switch.may_run(&net).await;
             joined(&presence).await;
@@ -119,7 +122,7 @@ pub(super) fn add_agent(
                 clock,
                 host: host.clone(),
                 observer: journal.clone(),
-                registry: address(HostId::REGISTRY),
+                registries,
                 server: server_limits(),
                 client,
                 json: jsonrpc::Limits::default(),

@@ -19,8 +19,8 @@ use crate::record::RunRecord;
 /// A handle on the journal of one run. Clones write into the same journal. Once the run is over,
 /// what they write is ignored.
 ///
-/// The registry and the agents of mesh-node report to it as their [`Observer`]. They know agents by
-/// name; the journal knows them by number, so this finds the number of each name.
+/// The agents of mesh-node report to it as their [`Observer`], and so do the registries through a
+/// [`RegistryJournal`]. They know agents by name; the journal knows them by number, so this finds the number of each name.
 #[derive(Clone)]
 pub(super) struct SharedJournal {
     agents: Arc<BTreeMap<Name, AgentId>>,
@@ -36,6 +36,11 @@ impl SharedJournal {
             agents: Arc::new(agents.collect()),
             journal: Arc::new(Mutex::new(Some(journal.out_of_order()))),
         }
+    }
+
+    /// The same journal for the registry on a host.
+    pub(super) fn of_registry(&self, host: HostId) -> RegistryJournal {
+        RegistryJournal { journal: self.clone(), host }
     }
 
     /// How long the run must last.
@@ -87,12 +92,21 @@ impl Observer for SharedJournal {
     fn view(&self, now: Timestamp, agent: &Name, peers: &Peers) {
         self.record_at(now, agent, Fact::PeersKnown(peers.clone()));
     }
+}
 
+/// The journal as one registry sees it, which does not know on which host it runs.
+#[derive(Clone)]
+pub(super) struct RegistryJournal {
+    journal: SharedJournal,
+    host: HostId,
+}
+
+impl Observer for RegistryJournal {
     fn deafness(&self, now: Timestamp, deafness: Deafness) {
-        self.record(now, HostId::REGISTRY, Fact::RegistryWasDeaf(deafness));
+        self.journal.record(now, self.host, Fact::RegistryWasDeaf(deafness));
     }
 
     fn registry(&self, now: Timestamp, note: &registry::LeaseNote) {
-        self.record(now, HostId::REGISTRY, Fact::RegistryNoted(note.clone()));
+        self.journal.record(now, self.host, Fact::RegistryNoted(note.clone()));
     }
 }

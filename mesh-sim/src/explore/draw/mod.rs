@@ -13,6 +13,7 @@ mod jobs;
 mod latencies;
 mod modifiers;
 mod providers;
+mod registries;
 
 use mesh_core::protocol::Name;
 use mesh_core::seed::Seed;
@@ -59,6 +60,8 @@ pub(super) fn draw_scenario(
     keep_thresholds(&mut draft, &policy);
     let agents: Vec<Name> = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
     let stream = |label| Draw::new(seed.child(label).rng(), &agents);
+    let count = registries::registries(&mut draft, scenario, &mut stream("registries"));
+    let stream = |label| stream(label).with_registries(count);
     latencies::network(&mut draft, engine, &mut stream("latencies"));
     latencies::between_sites(&mut draft, engine, &mut stream("sites"));
     let factor = arrivals::load(&mut draft, &mut stream("load"));

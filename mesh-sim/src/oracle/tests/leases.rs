@@ -1,5 +1,6 @@
 use super::*;
 use crate::oracle::leases::*;
+use crate::oracle::registry_leases::STAYS_DEAD;
 
 const NS: Duration = Duration::from_nanos(1);
 
@@ -35,6 +36,30 @@ fn a_route_to_the_peers_present_life() {
         story.routes(secs(500), LIFE + 1);
     });
     assert_eq!(present, [""; 0]);
+}
+
+#[test]
+fn of_several_registries_the_last_one_to_end_a_lease_counts() {
+    const TWO: &str = "[registries]\ncount = 2\n";
+    let second = HostId::registry(1, 2);
+    let found = |ends_at: Option<u64>, routed: Timestamp| {
+        broken(TWO, |story| {
+            for agent in [A1, A2] {
+                story.noted_by(second, secs(0), agent, LIFE, LeaseNoteKind::Granted);
+            }
+            story.registry(secs(101), A2, LIFE, LeaseNoteKind::Expired { at: secs(100) });
+            if let Some(at) = ends_at {
+                let kind = LeaseNoteKind::Expired { at: secs(at) };
+                story.noted_by(second, secs(at), A2, LIFE, kind);
+            }
+            story.routes(routed, LIFE);
+            story.registry(secs(598), A2, LIFE + 1, LeaseNoteKind::Granted);
+            story.noted_by(second, secs(598), A2, LIFE + 1, LeaseNoteKind::Granted);
+        })
+    };
+    assert_eq!(found(None, secs(500)), [""; 0], "it is live at the second");
+    assert_eq!(found(Some(300), secs(310)), [""; 0]);
+    assert_eq!(found(Some(300), secs(500)), [NOT_STALE]);
 }
 
 #[test]

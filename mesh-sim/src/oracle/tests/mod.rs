@@ -15,7 +15,7 @@ use mesh_core::registry::{self, LeaseNoteKind};
 use mesh_core::roster::ListedLease;
 
 use super::*;
-use crate::host::{AgentId, IndexedId as _};
+use crate::host::{AgentId, HostId, IndexedId as _};
 use crate::journal::RequestOutcome;
 
 const RESOLUTION: Duration = Duration::from_millis(3);
@@ -133,9 +133,20 @@ impl Story {
     }
 
     fn registry(&mut self, now: Timestamp, agent: AgentId, incarnation: u64, kind: LeaseNoteKind) {
+        self.noted_by(HostId::REGISTRY, now, agent, incarnation, kind);
+    }
+
+    fn noted_by(
+        &mut self,
+        registry: HostId,
+        now: Timestamp,
+        agent: AgentId,
+        incarnation: u64,
+        kind: LeaseNoteKind,
+    ) {
         let (name, url) = (name(agent), "h:1".into());
         let note = registry::LeaseNote { name, incarnation: Some(incarnation), url, kind };
-        self.happens(now, HostId::REGISTRY, Fact::RegistryNoted(note));
+        self.happens(now, registry, Fact::RegistryNoted(note));
     }
 
     /// a-1 routes a request to a-2, which it knows with this incarnation.

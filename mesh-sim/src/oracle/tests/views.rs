@@ -29,6 +29,33 @@ fn a_live_agent_that_is_forgotten_after_a_silence() {
 }
 
 #[test]
+fn of_several_registries_one_that_hears_both_is_enough() {
+    let forgotten = |faults: &str| {
+        broken(&format!("[registries]\ncount = 2\n{faults}"), |story| {
+            for agent in [A1, A2] {
+                let second = HostId::registry(1, 2);
+                story.noted_by(second, secs(0), agent, LIFE, LeaseNoteKind::Granted);
+            }
+            story.knows_at(secs(1), A1, &[A2]);
+            story.knows_at(secs(146), A1, &[]);
+            story.knows(A1, &[A2]);
+        })
+    };
+    let crash = |host| fault("crash", 100, Some(45), &format!("hosts = \"{host}\""));
+    for host in ["registry", "registry-2"] {
+        assert_eq!(forgotten(&crash(host)), [NOT_FORGOTTEN], "{host} alone is down");
+    }
+    let cut = |agent, registry| {
+        let groups = format!("groups = [\"{agent}\", \"{registry}\"]");
+        fault("partition", 100, Some(45), &groups)
+    };
+    let (first, second) = (cut("a-1", "registry"), cut("a-2", "registry-2"));
+    assert_eq!(forgotten(&first), [NOT_FORGOTTEN], "the second shows both");
+    assert_eq!(forgotten(&format!("{first}{second}")), [""; 0]);
+    assert_eq!(forgotten(&crash("a-2")), [""; 0], "the peer itself was down");
+}
+
+#[test]
 fn an_agent_that_others_may_take_for_dead() {
     for (kind, rest) in [
         ("crash", r#"hosts = "a-2""#),

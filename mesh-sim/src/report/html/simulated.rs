@@ -234,8 +234,12 @@ fn network(scenario: &Scenario) -> Vec<(&'static str, String)> {
 fn registry(scenario: &Scenario) -> String {
     let refresh =
         scenario.agents.first().map_or(scenario.membership.refresh, |first| first.refresh);
+    let count = match scenario.registries.count.get() {
+        1 => String::new(),
+        count => format!("{count} of them; "),
+    };
     format!(
-        "leases of {}, renewed every {}; lists of peers fetched every {}",
+        "{count}leases of {}, renewed every {}; lists of peers fetched every {}",
         format_duration(scenario.leases.ttl),
         format_duration(scenario.membership.heartbeat),
         format_duration(refresh)
@@ -266,6 +270,7 @@ pub(super) fn distribution(distribution: &Distribution) -> String {
         Distribution::Constant { .. } => format!("always {mean}"),
         Distribution::Exponential { .. } => format!("exponential, mean {mean}"),
         Distribution::Lognormal { median, sigma } => {
+            let sigma = (sigma * 1e3).round() / 1e3;
             format!("lognormal, median {}, sigma {sigma}, mean {mean}", time(*median))
         }
         Distribution::Pareto { min, shape, max } => {

@@ -11,6 +11,7 @@ use mesh_node::work::JobErrors;
 use super::Checker;
 use super::single_agents::SingleAgentEntry;
 use crate::host::IndexedId as _;
+use crate::host_names::is_registry_name;
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::{AgentSpec, CLIENT, MachineSpec, PolicySpec, REGISTRY, raw};
 use crate::units::format_duration;
@@ -152,6 +153,11 @@ impl Checker<'_> {
             let title = format!("{base:?} can't be an agent's name");
             let label = format!("these names are taken: {}", RESERVED.join(", "));
             self.report(&path, title, label);
+            return names;
+        }
+        if let Some(registry) = names.iter().find(|name| is_registry_name(name)) {
+            let title = format!("{registry:?} can't be an agent's name");
+            self.report(&path, title, "it is the name of a registry where there are several");
             return names;
         }
         if base.contains("..") {

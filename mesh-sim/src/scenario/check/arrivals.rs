@@ -22,10 +22,12 @@ impl Checker<'_> {
                 Arrivals::Poisson(self.open_arrivals(path, open))
             }
             raw::Arrivals::Constant(open) => Arrivals::Constant(self.open_arrivals(path, open)),
-            raw::Arrivals::Closed(closed) => Arrivals::Closed {
-                clients: closed.clients,
-                think: self.distribution(&path.key("think"), &closed.think),
-            },
+            raw::Arrivals::Closed(closed) | raw::Arrivals::UnnamedClosed(closed) => {
+                Arrivals::Closed {
+                    clients: closed.clients,
+                    think: self.distribution(&path.key("think"), &closed.think),
+                }
+            }
         }
     }
 

@@ -31,7 +31,7 @@ use super::diagnostic::Problem;
 use super::host_directory::HostDirectory;
 use super::parsed_toml::{FieldPath, ParsedToml};
 use super::structure::DurationField;
-use super::{EngineKind, Scenario, ScheduleStep, raw};
+use super::{EngineKind, RegistriesSpec, Scenario, ScheduleStep, raw};
 use crate::grouping::cpu_columns;
 use crate::network::SiteId;
 use crate::units::{DurationText, format_duration};
@@ -62,7 +62,7 @@ pub(super) fn check(
         directory,
         files: Vec::new(),
         problems: Vec::new(),
-        hosts: HostDirectory::new(),
+        hosts: HostDirectory::new(raw.registries.count as usize),
         hosts_complete: true,
         sites: &raw.sites,
         homes: BTreeMap::new(),
@@ -73,7 +73,8 @@ pub(super) fn check(
     checker.warm_up(raw);
     checker.heartbeat(&raw.registry);
     let agents = checker.agents(raw);
-    let sites = checker.sites(&agents);
+    let registries = RegistriesSpec::new(&raw.registries);
+    let sites = checker.sites(&agents, &registries);
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
     let (faults, random_faults) = checker.faults(raw);
@@ -92,6 +93,7 @@ pub(super) fn check(
         drain: raw.drain.0,
         leases: raw.registry.leases,
         membership: raw.registry.membership,
+        registries,
         delegation: checker.delegation(raw.delegation),
         network: checker.network(&raw.network, sites),
         costs: checker.costs(&raw.costs),

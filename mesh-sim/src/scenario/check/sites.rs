@@ -9,11 +9,12 @@ use super::Checker;
 use super::single_agents::SingleAgentEntry;
 use crate::dist::Distribution;
 use crate::host::{HostMap, IndexedId as _};
+use crate::host_names::registry_names;
 use crate::network::{LinkQuality, SiteId, SiteMap, SiteNetwork};
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::shape::quoted;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{AgentSpec, CLIENT, REGISTRY, raw};
+use crate::scenario::{AgentSpec, CLIENT, REGISTRY, RegistriesSpec, raw};
 
 impl Checker<'_> {
     /// Takes note of where the agents of a group live. Checks that all of them live somewhere if
@@ -66,7 +67,11 @@ impl Checker<'_> {
 
     /// Where every host lives; `None` without sites. Checks the sites by themselves, and makes
     /// patterns of hosts know them.
-    pub(super) fn sites(&mut self, agents: &[AgentSpec]) -> Option<HostMap<SiteId>> {
+    pub(super) fn sites(
+        &mut self,
+        agents: &[AgentSpec],
+        registries: &RegistriesSpec,
+    ) -> Option<HostMap<SiteId>> {
         let sites = self.sites;
         if sites.is_empty() {
             return None;
@@ -74,13 +79,16 @@ impl Checker<'_> {
         self.one_of_each_name(sites);
         let registry = self.one_home("registry", sites.iter().map(|site| site.registry));
         let client = self.one_home("client", sites.iter().map(|site| site.client));
-        self.homes.extend([(REGISTRY.into(), registry), (CLIENT.into(), client)]);
+        let count = registries.count.get();
+        self.homes.extend(registry_names(count).map(|name| (name, registry)));
+        self.homes.insert(CLIENT.into(), client);
         let agents = agents.iter().map(|agent| agent.name.clone());
-        let hosts: Vec<Name> =
-            [REGISTRY, CLIENT].map(Name::from).into_iter().chain(agents).collect();
+        let fixed = [REGISTRY, CLIENT].map(Name::from);
+        let further = registry_names(count).skip(1);
+        let hosts: Vec<Name> = fixed.into_iter().chain(agents).chain(further).collect();
         // An agent that lives nowhere has been reported; the checks go on as if it lived here.
         let mut home = |host: &Name| *self.homes.entry(host.clone()).or_insert(SiteId::FIRST);
-        let homes: HostMap<SiteId> = hosts.iter().map(&mut home).collect();
+        let homes = HostMap::of_hosts(hosts.iter().map(&mut home).collect(), count - 1);
         let mut known: Vec<(Name, Vec<Name>)> =
             sites.iter().map(|site| (site.name.as_str().into(), Vec::new())).collect();
         for (host, (_, home)) in hosts.into_iter().zip(homes.iter()) {

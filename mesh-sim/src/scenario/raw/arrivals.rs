@@ -19,6 +19,9 @@ pub(crate) enum Arrivals {
     /// Open loop with exponential gaps, as with arrivals = "poisson".
     #[serde(untagged)]
     Unnamed(OpenArrivals),
+    /// Closed loop, as with arrivals = "closed".
+    #[serde(untagged)]
+    UnnamedClosed(ClosedArrivals),
 }
 
 /// An open loop: requests are due whatever becomes of the earlier ones.

@@ -12,6 +12,7 @@ mod jobs;
 mod network;
 mod policies;
 mod providers;
+mod registries;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub(crate) use self::jobs::{CalledJobs, JobKind, JobNeeds, Sessions};
 pub(crate) use self::network::{Hosts, Network, Site, SiteLink};
 pub(crate) use self::policies::{Policy, PolicyName, PolicyTable};
 pub(crate) use self::providers::Provider;
+pub(crate) use self::registries::Registries;
 pub(crate) use self::workload::{Entry, Workload};
 use super::text;
 use crate::figures::{Expect, Objective};
@@ -75,6 +77,9 @@ pub(crate) struct Scenario {
     /// The registry and how agents use it.
     #[serde(default)]
     pub(crate) registry: Registry,
+    /// The registries of the mesh; one if left out.
+    #[serde(default)]
+    pub(crate) registries: Registries,
     /// Places where hosts live, each with links of its own. Without any, all links are those of the
     /// network.
     #[serde(default)]

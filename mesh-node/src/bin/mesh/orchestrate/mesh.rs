@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use futures_util::future::join_all;
 use mesh_core::agent::Fate;
 use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
+use mesh_core::roster::Roster;
 use mesh_core::text::closest;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
@@ -29,11 +31,12 @@ pub(crate) struct ListedAgent {
     pub(crate) is_listed: bool,
 }
 
-/// A client of the mesh that one registry lists. Copies share the connections.
+/// A client of the mesh that one or several registries list. Copies share the connections.
 #[derive(Clone)]
 pub(crate) struct MeshClient {
     pub(crate) clock: Clock,
-    registry: String,
+    /// Their addresses, `host:port`; at least one.
+    registries: Vec<String>,
     client: Client<GuardedNet>,
 }
 
@@ -46,6 +49,16 @@ pub(crate) enum AgentCallError {
     /// There is no JSON-RPC answer.
     #[error(transparent)]
     NoAnswer(#[from] mesh_node::rpc::ExchangeError),
+}
+
+/// The agents of these leases, by name.
+fn agents(leases: &Roster) -> Vec<ListedAgent> {
+    let agent = |(name, url): (&str, &str)| ListedAgent {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        is_listed: true,
+    };
+    leases.iter().map(|lease| agent((&lease.name, &lease.url))).collect()
 }
 
 /// What is wrong if the registry at this address does not answer, and what to do about it.
@@ -62,16 +75,41 @@ impl AgentCallError {
 }
 
 impl MeshClient {
-    /// A client of this registry and of the agents that it lists.
-    pub(crate) fn new(clock: Clock, registry: &str, net: GuardedNet) -> Self {
-        let registry = registry.to_owned();
+    /// A client of the mesh of these registries, `host:port`; at least one.
+    pub(crate) fn new(clock: Clock, registries: Vec<String>, net: GuardedNet) -> Self {
         let client = Client::new(net, ClientLimits::default());
-        Self { clock, registry, client }
+        Self { clock, registries, client }
     }
 
-    /// The agents that the registry lists, by name.
+    /// The agents that any of the registries lists, by name.
+    ///
+    /// # Errors
+    /// If no registry answers as one.
     pub(crate) async fn discover(&self) -> anyhow::Result<Vec<ListedAgent>> {
-        self.list("/services", ANSWER_TIMEOUT).await.map(|(agents, _)| agents)
+        let lists =
+            self.registries.iter().map(|registry| self.list(registry, "/services", ANSWER_TIMEOUT));
+        let (mut answered, mut first_error) = (Vec::new(), None);
+        for list in join_all(lists).await {
+            match list {
+                Ok((leases, _)) => answered.push(leases),
+                Err(error) => {
+                    tracing::info!("{error:#}");
+                    first_error = first_error.or(Some(error));
+                }
+            }
+        }
+        if let Some(error) = first_error.filter(|_| answered.is_empty()) {
+            return Err(error);
+        }
+        Ok(agents(&Roster::union(&answered)))
+    }
+
+    /// Where the registries are, as the beginning of a sentence about what they list.
+    pub(crate) fn registries_list(&self) -> String {
+        match &self.registries[..] {
+            [registry] => format!("the registry at {registry} lists"),
+            registries => format!("the registries at {} list", registries.join(" and ")),
+        }
     }
 
     /// The listed agent of this name.
@@ -86,28 +124,33 @@ impl MeshClient {
         agents.iter().find(|agent| agent.name == name).with_context(|| {
             let near = closest(name, agents.iter().map(|agent| &*agent.name));
             let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-            format!("the registry at {} lists no agent {name}{hint}", self.registry)
+            format!("{} no agent {name}{hint}", self.registries_list())
         })
     }
 
-    /// Waits until `count` agents are listed.
+    /// Waits until the first registry lists `count` agents.
     pub(crate) async fn await_agents(&self, count: usize, limit: Duration) -> anyhow::Result<()> {
         let until = self.clock.now() + limit;
-        let (mut agents, mut index) = self.list("/services", ANSWER_TIMEOUT).await?;
+        let registry = &self.registries[0];
+        let (mut agents, mut index) = self.list(registry, "/services", ANSWER_TIMEOUT).await?;
         while agents.len() < count {
             let left = until.since(self.clock.now());
             if left.is_zero() {
                 bail!("{} of {count} agents have registered within {limit:?}", agents.len());
             }
             let path = format!("/services?wait={}ms&index={index}", left.as_millis());
-            (agents, index) = self.list(&path, left + ANSWER_TIMEOUT).await?;
+            (agents, index) = self.list(registry, &path, left + ANSWER_TIMEOUT).await?;
         }
         Ok(())
     }
 
-    /// The listed agents and the index of the list.
-    async fn list(&self, path: &str, timeout: Duration) -> anyhow::Result<(Vec<ListedAgent>, u64)> {
-        let registry = &self.registry;
+    /// The leases that a registry lists, and the index of the list.
+    async fn list(
+        &self,
+        registry: &str,
+        path: &str,
+        timeout: Duration,
+    ) -> anyhow::Result<(Roster, u64)> {
         let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
         let answer = answer.with_context(|| no_registry(registry))?;
         if answer.status != StatusCode::OK {
@@ -119,14 +162,7 @@ impl MeshClient {
             format!("the answer of the registry at {registry} is no list of agents")
         })?;
         let index = answer.header(INDEX_HEADER).and_then(|index| index.parse().ok());
-        let leases = listing(0, services).leases;
-        let agent = |(name, url): (&str, &str)| ListedAgent {
-            name: name.to_owned(),
-            url: url.to_owned(),
-            is_listed: true,
-        };
-        let agents = leases.iter().map(|lease| agent((&lease.name, &lease.url))).collect();
-        Ok((agents, index.unwrap_or_default()))
+        Ok((listing(0, services).leases, index.unwrap_or_default()))
     }
 
     /// Takes a random one of these agents that answers, and drops those that don't. The registry

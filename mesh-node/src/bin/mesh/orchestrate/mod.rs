@@ -14,15 +14,16 @@ use serde_json::{Value, json};
 
 use self::mesh::AgentCallError;
 pub(super) use self::mesh::{ListedAgent, MeshClient};
+use super::WrongUsage;
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
 use super::remote_text::{harmless, json_text};
 use super::security::call_rules;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let registry = &args.registry.address;
-    let net = args.tls.open()?.client(call_rules(registry, args.credentials.open()?));
-    let mesh = MeshClient::new(clock, registry, net);
+    let registries = args.registries.all().map_err(WrongUsage)?;
+    let net = args.tls.open()?.client(call_rules(&registries, args.credentials.open()?));
+    let mesh = MeshClient::new(clock, registries, net);
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }
@@ -49,7 +50,7 @@ fn entry_agents(
     args: &OrchestrateArgs,
 ) -> anyhow::Result<Vec<ListedAgent>> {
     if agents.is_empty() {
-        bail!("the registry at {} lists no agents", args.registry.address);
+        bail!("{} no agents", mesh.registries_list());
     }
     let Some(name) = &args.agent else { return Ok(agents.to_vec()) };
     Ok(vec![mesh.find(agents, name)?.clone()])

@@ -99,7 +99,7 @@ impl<N: Net> Mesh<N> {
             clock: self.clock,
             host: setup.host,
             observer: noted.clone(),
-            registry: registry.into(),
+            registries: vec![registry.into()],
             server: setup.server,
             client: ClientLimits::default(),
             json: setup.json,

@@ -16,24 +16,24 @@ const MOST_AGENTS: u32 = 5_000;
 const MOST_AT_ONCE: u32 = 1_000;
 const MOST_SITES: u32 = 20;
 const GREATEST_RATE: f64 = 10_000.0;
-const LONGEST_TASK: Duration = Duration::from_secs(3_600);
+const LONGEST_JOB: Duration = Duration::from_secs(3_600);
 /// The longest p99 and deadline.
 const LATEST: Duration = Duration::from_secs(8 * 3_600);
-const SHORTEST_TASK: Duration = Duration::from_millis(1);
+const SHORTEST_JOB: Duration = Duration::from_millis(1);
 
 /// What somebody knows who runs a fleet.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct FleetAnswers {
     pub(super) name: Option<String>,
     pub(super) agents: u32,
-    /// How many tasks an agent does at once.
+    /// How many jobs an agent does at once.
     pub(super) concurrency: u32,
-    /// The median time of a task, and the time that 99 % of the tasks stay below.
+    /// The median time of a job, and the time that 99 % of the jobs stay below.
     pub(super) p50: Duration,
     pub(super) p99: Duration,
-    /// The share of a median task that waits and needs no CPU, 0 to 1.
+    /// The share of a median job that waits and needs no CPU, 0 to 1.
     pub(super) waiting: f64,
-    /// Tasks per second; `None`: what leaves the agents some room.
+    /// Jobs per second; `None`: what leaves the agents some room.
     pub(super) rate: Option<f64>,
     pub(super) deadline: Duration,
     pub(super) sites: u32,
@@ -50,18 +50,17 @@ impl FleetAnswers {
         let agents = ask.answer("agents", &args.agents, "How many agents?", "20", |text| {
             whole(text, 2, MOST_AGENTS)
         })?;
-        let p50 =
-            ask.answer("p50", &args.p50, "How long does a task take (median)?", "4s", task)?;
-        let tenfold = format_duration((p50 * 10).min(2 * LONGEST_TASK));
-        let question = "How long at most do 99 % of the tasks take (p99)?";
+        let p50 = ask.answer("p50", &args.p50, "How long does a job take (median)?", "4s", job)?;
+        let tenfold = format_duration((p50 * 10).min(2 * LONGEST_JOB));
+        let question = "How long at most do 99 % of the jobs take (p99)?";
         let p99 = ask.answer("p99", &args.p99, question, &tenfold, |text| later(text, p50))?;
-        let question = "How many tasks does an agent do at once?";
+        let question = "How many jobs does an agent do at once?";
         let concurrency = ask.answer("concurrency", &args.concurrency, question, "4", |text| {
             whole(text, 1, MOST_AT_ONCE)
         })?;
-        let question = "How much of a task is waiting for models, tools, ... (percent)?";
+        let question = "How much of a job is waiting for models, tools, ... (percent)?";
         let waiting = ask.answer("waiting", &args.waiting, question, "99", percent)?;
-        let question = "How many tasks come per second, all agents together (auto: 60 % busy)?";
+        let question = "How many jobs come per second, all agents together (auto: 60 % busy)?";
         let rate = ask.answer("rate", &args.rate, question, "auto", rate)?;
         let usual = format_duration((p99 * 3).min(LATEST));
         let question = "When does a client give up?";
@@ -146,12 +145,12 @@ fn percent(text: &str) -> Result<f64, String> {
     Ok(within(number, 0.0, 100.0)? / 100.0)
 }
 
-/// A number of tasks per second; `None` for "auto".
+/// A number of jobs per second; `None` for "auto".
 fn rate(text: &str) -> Result<Option<f64>, String> {
     if text == "auto" {
         return Ok(None);
     }
-    let expected = "expected a number of tasks per second, like 3 or 0.5, or auto";
+    let expected = "expected a number of jobs per second, like 3 or 0.5, or auto";
     let rate: f64 = text.parse().map_err(|_| expected.to_owned())?;
     within(rate, 0.001, GREATEST_RATE).map(Some)
 }
@@ -168,22 +167,22 @@ fn between(value: Duration, least: Duration, most: Duration) -> Result<Duration,
     }
 }
 
-fn task(text: &str) -> Result<Duration, String> {
-    between(duration(text)?, SHORTEST_TASK, LONGEST_TASK)
+fn job(text: &str) -> Result<Duration, String> {
+    between(duration(text)?, SHORTEST_JOB, LONGEST_JOB)
 }
 
 fn link(text: &str) -> Result<Duration, String> {
     between(duration(text)?, Duration::ZERO, Duration::from_secs(10))
 }
 
-/// A duration above the median of a task.
+/// A duration above the median of a job.
 fn later(text: &str, median: Duration) -> Result<Duration, String> {
     let value = duration(text)?;
     if value <= median {
         let median = format_duration(median);
-        return Err(format!("expected more than {median}, the median time of a task"));
+        return Err(format!("expected more than {median}, the median time of a job"));
     }
-    between(value, SHORTEST_TASK, LATEST)
+    between(value, SHORTEST_JOB, LATEST)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use mesh_core::routing::{BUILT_IN, STARTER_POLICIES};
 use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::format::shell_word;
 use mesh_sim::publish::write_file;
@@ -87,8 +88,10 @@ fn closing(file: &Path, estimate: &Estimate<'_>) -> String {
     format!(
         "written to {file}:\n{}\nNext:\n  edit {file}, whose comments say what each number is\n  \
          mesh-sim check {file}      what the program understood\n  \
-         mesh-sim {file}            compare the policies\n  \
-         mesh-sim recommend {file} --quick   which one to take, also in trouble\n",
-        estimate.report()
+         mesh-sim {file}            compare {listed} policies\n  \
+         mesh-sim recommend {file} --quick   the best of {all}, also in trouble\n",
+        estimate.report(),
+        listed = STARTER_POLICIES.len(),
+        all = BUILT_IN.len(),
     )
 }

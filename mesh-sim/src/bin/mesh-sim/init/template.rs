@@ -11,12 +11,12 @@ use mesh_sim::units::format_duration;
 
 use super::answers::FleetAnswers;
 
-/// How busy agents are if nobody says how many tasks come: some room is left for bad times.
+/// How busy agents are if nobody says how many jobs come: some room is left for bad times.
 const USUAL_LOAD: f64 = 0.6;
 /// How many requests count in a run: fifty of them are beyond p99.
 const REQUESTS: f64 = 5_000.0;
-/// A mesh is taken as filled when this many mean tasks fit in the time.
-const TASKS_IN_A_WARM_UP: f64 = 5.0;
+/// A mesh is taken as filled when this many mean jobs fit in the time.
+const JOBS_IN_A_WARM_UP: f64 = 5.0;
 /// The shortest warm-up, in seconds: agents fetch the list of their peers every 5 s.
 const SHORTEST_WARM_UP: f64 = 5.0;
 /// The longest time that counts, in seconds: a scenario lasts a day at most.
@@ -47,7 +47,7 @@ fn top(answers: &FleetAnswers, rate: f64, file: &str) -> String {
     let FleetAnswers { agents, p50, p99, .. } = answers;
     let mean = Distribution::lognormal_by_median(p50.as_secs_f64(), p99.as_secs_f64()).mean();
     let mean = mean.as_secs_f64();
-    let warm_up = (TASKS_IN_A_WARM_UP * mean).max(SHORTEST_WARM_UP).ceil().min(LONGEST_SPAN / 2.0);
+    let warm_up = (JOBS_IN_A_WARM_UP * mean).max(SHORTEST_WARM_UP).ceil().min(LONGEST_SPAN / 2.0);
     let span = (REQUESTS / rate).clamp(warm_up, LONGEST_SPAN).ceil();
     let time = |seconds: f64| format_duration(Duration::from_secs(seconds as u64));
     let (p50, p99) = (format_duration(*p50), format_duration(*p99));
@@ -63,14 +63,14 @@ fn top(answers: &FleetAnswers, rate: f64, file: &str) -> String {
     let policies = STARTER_POLICIES.map(|policy| policy.name);
     let _ = write!(
         text,
-        "description = \"{agents} agents, {rate} tasks/s, {p50} at the median, {p99} at p99\"\n\
+        "description = \"{agents} agents, {rate} jobs/s, {p50} at the median, {p99} at p99\"\n\
          engine = \"event\"\n\n\
          # Simulated time, which passes much faster than yours. The first {warm} fill the mesh, and\n\
-         # do not count: the mean task takes {mean:.2} s. About {counted:.0} requests count then,\n\
+         # do not count: the mean job takes {mean:.2} s. About {counted:.0} requests count then,\n\
          # because p99 needs 1,000 or more.\n\
          warm_up = \"{warm}\"\n\
          duration = \"{duration}\"\n\n\
-         # The policies to compare: how an agent chooses the peer that gets a task.\n\
+         # The policies to compare: how an agent chooses the peer that gets a job.\n\
          policies = {policies:?}\n\n",
         warm = time(warm_up),
         counted = span * rate,
@@ -79,7 +79,7 @@ fn top(answers: &FleetAnswers, rate: f64, file: &str) -> String {
     text
 }
 
-/// The agents, the network and the tasks.
+/// The agents, the network and the jobs.
 fn body(answers: &FleetAnswers, rate: f64) -> String {
     network(answers) + &agents(answers) + &workload(answers, rate)
 }
@@ -93,7 +93,11 @@ fn network(answers: &FleetAnswers) -> String {
     }
     let mut text = "# Where the agents live. Within a site a message takes `one_way`.\n".to_owned();
     for site in 1..=*sites {
-        let _ = writeln!(text, "[[sites]]\nname = \"site-{site}\"\none_way = \"1ms\"\n");
+        let at_home = match site {
+            1 => "# The clients and the registry live here.\nclient = true\nregistry = true\n",
+            _ => "",
+        };
+        let _ = writeln!(text, "[[sites]]\nname = \"site-{site}\"\none_way = \"1ms\"\n{at_home}");
     }
     let between = format_duration(*between);
     let _ = write!(
@@ -108,7 +112,7 @@ fn agents(answers: &FleetAnswers) -> String {
     let FleetAnswers { agents, concurrency, sites, .. } = answers;
     let cores = cores(answers);
     let mut text = format!(
-        "# Each agent does {concurrency} tasks at once, others wait in its queue. It has as many \
+        "# Each agent does {concurrency} jobs at once, others wait in its queue. It has as many \
          cores as\n# these need, so they do not slow each other down.\n"
     );
     for site in 0..*sites {
@@ -121,18 +125,40 @@ fn agents(answers: &FleetAnswers) -> String {
         let _ = write!(
             text,
             "[[agents]]\nname = \"{name}\"\n{home}count = {count}\nconcurrency = {concurrency}\n\
-             cores = {cores}\n\n"
+             cores = {cores}\n"
         );
+        if site == 0 {
+            let unequal = commented(&unequal(&name));
+            let _ = writeln!(text, "# Machines may differ:\n{unequal}");
+        }
+        text.push('\n');
     }
     text
 }
+
+/// What a fleet may have besides, as comments that can be taken out.
+fn commented(lines: &str) -> String {
+    lines.lines().map(|line| format!("# {line}\n")).collect::<String>().trim_end().to_owned()
+}
+
+/// A machine of half the speed.
+fn unequal(group: &str) -> String {
+    format!("each = {{ \"{group}-1\" = {{ speed = 0.5 }} }}")
+}
+
+/// A burst.
+const BURST: &str = "bursts = [{ at = \"60s\", for = \"30s\", factor = 2.0 }]";
+
+/// An account at a provider, for all agents.
+const ACCOUNT: &str = "[[providers]]\nname = \"account-1\"\nagents = \"agent-*\"\n\
+                       requests_per_minute = 600\nconcurrency = 50";
 
 /// A letter instead of a number, because agents of a group have numbers themselves.
 fn letter(position: u32) -> char {
     char::from(b'a' + (position % 26) as u8)
 }
 
-/// How many cores keep all tasks of an agent going.
+/// How many cores keep all jobs of an agent going.
 fn cores(answers: &FleetAnswers) -> u32 {
     let busy = f64::from(answers.concurrency) * (1.0 - answers.waiting);
     // A hair above a whole number comes from rounding.
@@ -145,20 +171,25 @@ fn workload(answers: &FleetAnswers, rate: f64) -> String {
     let percent = percent.trim_end_matches('0').trim_end_matches('.');
     let deadline = format_duration(answers.deadline);
     format!(
-        "# Tasks per second of all clients, at random times; each goes to an agent at random, which\n\
+        "# Jobs per second of all clients, at random times; each goes to an agent at random, which\n\
          # hands it to a peer.\n\
          [workload]\narrivals = \"poisson\"\nrate = {rate}\n\
-         # A task takes {p50} at the median and {p99} at p99 (lognormal). {percent} % of the median \
-         task waits\n\
+         # A job takes {p50} at the median and {p99} at p99 (lognormal). {percent} % of the median \
+         job waits\n\
          # for models or tools (`wait`), the rest is CPU time (`demand`).\n\
          {}\
-         # A client gives up after this time, and the task counts as failed.\n\
-         deadline = \"{deadline}\"\n",
-        times(answers)
+         # A client gives up after this time, and the job counts as failed.\n\
+         deadline = \"{deadline}\"\n\
+         # Twice as many jobs for a while:\n{}\n\n\
+         # An account at a provider of models, with its limits. An agent whose account is exhausted\n\
+         # refuses the job, and another one is tried. Agents may have accounts of their own.\n{}\n",
+        times(answers),
+        commented(BURST),
+        commented(ACCOUNT),
     )
 }
 
-/// The CPU time and the wait of a task. The smaller part of the two is always the same, so their
+/// The CPU time and the wait of a job. The smaller part of the two is always the same, so their
 /// sum has the quantiles that were asked for.
 fn times(answers: &FleetAnswers) -> String {
     let FleetAnswers { p50, p99, waiting, .. } = answers;
@@ -200,8 +231,8 @@ mod tests {
         Scenario::parse(&text, "mine.toml").unwrap_or_else(|error| panic!("{error}\n{text}"))
     }
 
-    /// The time of a task that a share of the tasks stays below, in seconds. One part is constant.
-    fn task(scenario: &Scenario, share: f64) -> f64 {
+    /// The time of a job that a share of the jobs stays below, in seconds. One part is constant.
+    fn job(scenario: &Scenario, share: f64) -> f64 {
         let job = &scenario.workload.jobs[0];
         let wait = job.wait.as_ref().map(|wait| wait.quantile(share)).unwrap_or_default();
         (job.demand.quantile(share) + wait).as_secs_f64()
@@ -211,8 +242,8 @@ mod tests {
     fn the_quantiles_are_those_that_were_asked_for() {
         for waiting in [0.0, 0.2, 0.5, 0.9, 0.99, 1.0] {
             let found = parsed(&FleetAnswers { waiting, ..answers() });
-            assert!((task(&found, 0.5) - 4.0).abs() < 1e-6, "{waiting}");
-            assert!((task(&found, 0.99) - 40.0).abs() < 1e-6, "{waiting}");
+            assert!((job(&found, 0.5) - 4.0).abs() < 1e-6, "{waiting}");
+            assert!((job(&found, 0.99) - 40.0).abs() < 1e-6, "{waiting}");
         }
     }
 
@@ -235,10 +266,25 @@ mod tests {
     }
 
     #[test]
-    fn too_many_tasks_are_written_with_a_warning_that_says_what_is_needed() {
+    fn what_is_commented_out_is_sound() {
+        let text = scenario(&answers(), "mine.toml");
+        let mut whole = text.clone();
+        for lines in [&unequal("agent"), BURST, ACCOUNT] {
+            let comment = commented(lines);
+            assert!(text.contains(&comment), "{comment}\n{text}");
+            whole = whole.replace(&comment, lines);
+        }
+        let found = Scenario::parse(&whole, "mine.toml").unwrap_or_else(|e| panic!("{e}\n{whole}"));
+        assert_eq!((found.agents[0].machine.speed, found.agents[1].machine.speed), (0.5, 1.0));
+        assert_eq!(found.providers.len(), 1);
+        assert!(!found.workload.arrivals.open().unwrap().changes().is_empty());
+    }
+
+    #[test]
+    fn too_many_jobs_are_written_with_a_warning_that_says_what_is_needed() {
         let found = parsed(&FleetAnswers { rate: Some(20.0), ..answers() });
         let warnings = Estimate::of(&found).warnings();
-        // 20 tasks/s of 6.53 s are 130.6 tasks at once: 33 agents.
+        // 20 jobs/s of 6.53 s are 130.6 jobs at once: 33 agents.
         assert!(warnings[0].contains("33 agents"), "{warnings:?}");
     }
 }

@@ -1,0 +1,346 @@
+//! Changes under way, and who waits for them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{CallerId, ChangeOutcome, DurableRegistry, StoreEffect, StoreReply};
+use crate::protocol::Name;
+use crate::registry::lease::{
+    DeregisterError, DrainError, RegisterError, Registered, Registration,
+};
+use crate::registry::record::{ChangeId, Keeping, LeaseRecord, StoreChange};
+use crate::time::Timestamp;
+
+/// How long a caller waits for the store. Less than the time that agents wait for their registry by
+/// default, so that they learn why.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// How many callers wait for one name. An agent has one call under way; more are retries, and
+/// processes that share the name.
+const MAX_CALLERS: usize = 16;
+
+/// What a caller has asked for.
+#[derive(Clone, Debug)]
+pub(super) enum CallerWish {
+    Register(Registration),
+    /// The incarnation and the caller, if they are known.
+    Deregister(Option<u64>, Option<Arc<str>>),
+    Drain(bool),
+}
+
+impl CallerWish {
+    fn unavailable(&self) -> StoreReply {
+        match self {
+            Self::Register(_) => StoreReply::Registered(Err(RegisterError::StoreUnavailable)),
+            Self::Deregister(..) => {
+                StoreReply::Deregistered(Err(DeregisterError::StoreUnavailable))
+            }
+            Self::Drain(_) => StoreReply::Drained(Err(DrainError::StoreUnavailable)),
+        }
+    }
+}
+
+/// A change of a name's record that is under way.
+#[derive(Debug)]
+pub(super) struct PendingChange {
+    /// The new record; `None`: the record goes.
+    pub(super) record: Option<LeaseRecord>,
+    pub(super) stage: ChangeStage,
+    /// Those who wait, the first one first; what they want is decided when the change is done.
+    pub(super) callers: VecDeque<(CallerId, CallerWish)>,
+    /// The caller for whom the change is made, if it still waits; then it is the first.
+    first: Option<CallerId>,
+    /// The answer to that caller, if the change has come back from the store before the store has
+    /// answered.
+    pub(super) reply: Option<StoreReply>,
+    deadline: Timestamp,
+}
+
+/// How far a change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChangeStage {
+    /// The store was asked.
+    Writing,
+    /// It waits until the changes up to this revision are taken over.
+    Behind(u64),
+}
+
+impl DurableRegistry {
+    /// Begins a change for a caller, or lets the caller wait for the one that is under way. Hands
+    /// the question back if the store is not there.
+    pub(super) fn ask(
+        &mut self,
+        now: Timestamp,
+        name: Name,
+        caller: CallerId,
+        asked: CallerWish,
+    ) -> Result<(), CallerWish> {
+        if !self.is_up {
+            return Err(asked);
+        }
+        let Some(pending) = self.pending.get_mut(&name) else {
+            self.begin(now, name, VecDeque::from([(caller, asked)]));
+            return Ok(());
+        };
+        if pending.callers.len() >= MAX_CALLERS {
+            return Err(asked);
+        }
+        // The first one who waits for a change that nobody waited for.
+        if pending.callers.is_empty() {
+            pending.deadline = now + PATIENCE;
+            self.deadlines.insert((pending.deadline, name));
+        }
+        pending.callers.push_back((caller, asked));
+        Ok(())
+    }
+
+    /// Begins the change that the first of these callers needs. There is one.
+    fn begin(&mut self, now: Timestamp, name: Name, callers: VecDeque<(CallerId, CallerWish)>) {
+        let Some((_, asked)) = callers.front() else { return };
+        let last = self.mirror.get(&name);
+        let live = self.registry.leases.get(&name);
+        let record = match asked {
+            CallerWish::Register(registration) => LeaseRecord::granted(registration, last),
+            CallerWish::Deregister(..) => match (last, live) {
+                (Some(last), _) => last.end(),
+                (None, Some(live)) => LeaseRecord::of(live, None).end(),
+                (None, None) => return,
+            },
+            CallerWish::Drain(draining) => {
+                let Some(live) = live else { return };
+                LeaseRecord { draining: *draining, ..LeaseRecord::of(live, last) }
+            }
+        };
+        let deadline = now + PATIENCE;
+        self.deadlines.insert((deadline, name.clone()));
+        self.persist(name, Some(record), callers, deadline);
+    }
+
+    fn persist(
+        &mut self,
+        name: Name,
+        record: Option<LeaseRecord>,
+        callers: VecDeque<(CallerId, CallerWish)>,
+        deadline: Timestamp,
+    ) {
+        self.changes += 1;
+        let id = ChangeId(self.changes);
+        let expected = self.mirror.get(&name).cloned();
+        let change = StoreChange { id, name: name.clone(), expected, record: record.clone() };
+        self.effects.push_back(StoreEffect::Persist(change));
+        self.writing.insert(id, name.clone());
+        let stage = ChangeStage::Writing;
+        let first = callers.front().map(|(caller, _)| *caller);
+        let pending = PendingChange { record, stage, callers, first, reply: None, deadline };
+        self.pending.insert(name, pending);
+    }
+
+    /// Changes a record for which nobody waits, if it is not what it should be.
+    pub(super) fn put_right(&mut self, name: Name) {
+        if self.pending.contains_key(&name) {
+            // Looked at again when that change is done.
+            return;
+        }
+        let last = self.mirror.get(&name);
+        let live = self.registry.leases.get(&name).filter(|lease| !lease.recovering);
+        let record = match (live, last) {
+            (Some(live), last) => Some(LeaseRecord::of(live, last)),
+            (None, Some(last)) if self.ending.contains(&name) && !last.ended => Some(last.end()),
+            // Only a registry alone forgets ends by itself; shared stores forget them.
+            (None, Some(last))
+                if last.ended
+                    && self.keeping == Keeping::Alone
+                    && self.ended.len() > self.registry.config.max_tombstones
+                    && self.ended.oldest() == Some(&name) =>
+            {
+                None
+            }
+            (None, _) => {
+                self.ending.remove(&name);
+                return;
+            }
+        };
+        let is_right = match (&record, last) {
+            (Some(record), Some(last)) => record.says_the_same(last),
+            (record, last) => record.is_none() && last.is_none(),
+        };
+        if !is_right {
+            self.persist(name, record, VecDeque::new(), Timestamp::MAX);
+        }
+    }
+
+    /// The driver tells what became of a change.
+    pub fn handle_persisted(&mut self, now: Timestamp, id: ChangeId, outcome: ChangeOutcome) {
+        self.registry.handle_timeout(now);
+        let Some(name) = self.writing.remove(&id) else { return };
+        let Some(pending) = self.pending.get_mut(&name) else { return };
+        if let Some(reply) = pending.reply.take() {
+            // It has come back from the store, so it is there, whatever this answer says.
+            self.reply_to_first(&name, reply);
+            return self.settle(now, name);
+        }
+        match outcome {
+            ChangeOutcome::Stored(revision) if self.keeping == Keeping::Alone => {
+                let record = pending.record.clone();
+                self.take_over(now, &name, record.as_ref());
+                self.revision = revision;
+                if let Some(reply) = self.pending.get_mut(&name).and_then(|it| it.reply.take()) {
+                    self.reply_to_first(&name, reply);
+                }
+                self.settle(now, name);
+            }
+            ChangeOutcome::Stored(revision) | ChangeOutcome::Outdated(revision)
+                if revision > self.revision =>
+            {
+                pending.stage = ChangeStage::Behind(revision);
+                self.behind.insert((revision, name));
+            }
+            // The store must have had the record: what the registry knows of it was wrong.
+            ChangeOutcome::Outdated(_) | ChangeOutcome::Failed | ChangeOutcome::Unknown => {
+                self.fail(&name);
+                self.handle_lost();
+            }
+            ChangeOutcome::Stored(_) => self.settle(now, name),
+        }
+    }
+
+    /// The store does not answer, or its changes don't come any more: until all records are listed
+    /// again, registrations are refused, and heartbeats are answered as ever.
+    pub fn handle_lost(&mut self) {
+        if !self.is_up {
+            return;
+        }
+        self.is_up = false;
+        self.effects.push_back(StoreEffect::List);
+        // What waits for changes to come would wait for long.
+        let behind = std::mem::take(&mut self.behind);
+        behind.iter().for_each(|(_, name)| self.fail(name));
+    }
+
+    /// A change has not been made, or nobody knows.
+    fn fail(&mut self, name: &Name) {
+        self.disappoint(name);
+        if let Some(pending) = self.pending.remove(name) {
+            self.deadlines.remove(&(pending.deadline, name.clone()));
+        }
+        self.dirty.insert(name.clone());
+    }
+
+    /// Tells those who wait for a change that the store does not answer.
+    pub(super) fn disappoint(&mut self, name: &Name) {
+        let Some(pending) = self.pending.get_mut(name) else { return };
+        (pending.first, pending.reply) = (None, None);
+        for (caller, asked) in std::mem::take(&mut pending.callers) {
+            let reply = asked.unavailable();
+            if let CallerWish::Register(registration) = asked {
+                self.registry.refuse(registration, &RegisterError::StoreUnavailable);
+            }
+            self.effects.push_back(StoreEffect::Reply { caller, reply });
+        }
+    }
+
+    fn reply_to_first(&mut self, name: &Name, reply: StoreReply) {
+        let Some(pending) = self.pending.get_mut(name) else { return };
+        if let Some((caller, _)) = pending.callers.pop_front() {
+            self.effects.push_back(StoreEffect::Reply { caller, reply });
+        }
+    }
+
+    /// Ends the wait for changes that are taken over by now.
+    pub(super) fn settle_behind(&mut self, now: Timestamp) {
+        while let Some((revision, _)) = self.behind.first()
+            && *revision <= self.revision
+            && let Some((_, name)) = self.behind.pop_first()
+        {
+            if let Some(reply) = self.pending.get_mut(&name).and_then(|it| it.reply.take()) {
+                self.reply_to_first(&name, reply);
+            }
+            self.settle(now, name);
+        }
+    }
+
+    /// A change is over: decides again what the others want who wait.
+    fn settle(&mut self, now: Timestamp, name: Name) {
+        let Some(pending) = self.pending.remove(&name) else { return };
+        self.deadlines.remove(&(pending.deadline, name.clone()));
+        let mut callers = pending.callers;
+        while let Some((caller, asked)) = callers.front() {
+            let caller = *caller;
+            let Some(reply) = self.answer(now, &name, asked.clone()) else {
+                return self.begin(now, name, callers);
+            };
+            callers.pop_front();
+            self.effects.push_back(StoreEffect::Reply { caller, reply });
+        }
+        self.dirty.insert(name);
+    }
+
+    /// The answer to a question that needs no change any more.
+    fn answer(&mut self, now: Timestamp, name: &Name, asked: CallerWish) -> Option<StoreReply> {
+        Some(match asked {
+            CallerWish::Register(registration) => match self.decide(now, &registration) {
+                Ok(decision) => {
+                    StoreReply::Registered(Ok(self.accept(now, decision?, registration)))
+                }
+                Err(error) => {
+                    self.registry.refuse(registration, &error);
+                    StoreReply::Registered(Err(error))
+                }
+            },
+            CallerWish::Deregister(incarnation, caller) => {
+                let live = self.registry.leases.get(name).ok_or(DeregisterError::UnknownLease);
+                match live.and_then(|live| super::may_end(live, incarnation, caller.as_ref())) {
+                    Ok(()) => return None,
+                    refused => StoreReply::Deregistered(refused),
+                }
+            }
+            CallerWish::Drain(draining) => match self.registry.leases.get(name) {
+                None => StoreReply::Drained(Err(DrainError::UnknownLease)),
+                Some(live) if live.draining == draining => StoreReply::Drained(Ok(())),
+                Some(_) => return None,
+            },
+        })
+    }
+
+    /// The change under way for this name has come back from the store: does what its first caller
+    /// has asked for. False if it is another change.
+    pub(super) fn take_over_own(&mut self, now: Timestamp, record: &LeaseRecord) -> bool {
+        let Some(pending) = self.pending.get_mut(&record.name) else { return false };
+        if pending.record.as_ref() != Some(record) || pending.reply.is_some() {
+            return false;
+        }
+        if pending.first.is_none() {
+            return false;
+        }
+        let Some((_, asked)) = pending.callers.front().cloned() else { return false };
+        let reply = match asked {
+            CallerWish::Register(registration) => {
+                StoreReply::Registered(Ok(self.grant(now, registration)))
+            }
+            CallerWish::Deregister(..) => {
+                self.registry.strike(record);
+                StoreReply::Deregistered(Ok(()))
+            }
+            CallerWish::Drain(draining) => {
+                // The lease may have run out meanwhile.
+                let drained = self.registry.handle_drain(now, &record.name, draining);
+                StoreReply::Drained(drained)
+            }
+        };
+        if let Some(pending) = self.pending.get_mut(&record.name) {
+            pending.reply = Some(reply);
+        }
+        true
+    }
+
+    /// Lists the lease of an agent, which is in the store now.
+    fn grant(&mut self, now: Timestamp, registration: Registration) -> Registered {
+        let live = self.registry.leases.get(&registration.name);
+        let moves = live.is_some_and(|live| {
+            live.incarnation == registration.incarnation && live.incarnation.is_none()
+        });
+        let decision = if moves { super::Decision::Renew } else { super::Decision::Grant };
+        self.registry.accept(now, decision, registration)
+    }
+}

@@ -1,0 +1,465 @@
+//! A store in etcd.
+//!
+//! Each record is one key, which a transaction changes by compare and set. Other registries watch
+//! the keys from a revision on. Each key has a lease of etcd, but only as a backstop, long after the
+//! registries have given their own lease up: etcd starts the time of its leases anew whenever its
+//! leader changes, and has ended all of them at once when its disk was slow.
+//!
+//! It talks to the JSON gateway that every etcd serves at its client address, because the libraries
+//! for its binary interface need the compiler of protocol buffers to be built.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex as PlainMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::prelude::{BASE64_STANDARD as BASE64, Engine as _};
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use mesh_core::protocol::Name;
+use mesh_core::registry::{ChangeOutcome, Keeping, LeaseRecord, StoreChange};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::etcd_answers::{Pair, Ranged, Revision, WatchNews, Watched};
+use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews};
+use crate::http::{Bytes, Client, ClientLimits, Method, StatusCode, StreamedAnswer};
+use crate::net::TokioNet;
+
+/// How many leases are kept at once.
+const KEPT_AT_ONCE: usize = 64;
+/// The most bytes of an answer: 100,000 records and more.
+const MAX_ANSWER_BYTES: usize = 256 << 20;
+/// The most bytes that a watch brings before it is opened anew.
+const MAX_WATCH_BYTES: usize = 1 << 30;
+/// The most bytes of one message of a watch.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// For how long a watch may be silent before it is opened anew, because silence may mean that the
+/// member is gone.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+
+/// A store in an etcd cluster.
+pub(super) struct EtcdStore {
+    client: Client<TokioNet>,
+    endpoints: Vec<String>,
+    /// The number of the endpoint that answered last.
+    endpoint: AtomicUsize,
+    user: Option<(String, String)>,
+    /// What etcd gave for name and password.
+    token: PlainMutex<Option<HeaderValue>>,
+    /// What stands before a name in its key.
+    prefix: String,
+    keep_for: Duration,
+    /// The lease of etcd of each record.
+    leases: PlainMutex<BTreeMap<Name, Revision>>,
+    watch: Mutex<Option<EtcdWatch>>,
+}
+
+/// An open watch.
+struct EtcdWatch {
+    answer: StreamedAnswer,
+    /// The beginning of a message.
+    unread: Vec<u8>,
+    /// The revision up to which it has told everything.
+    told: u64,
+}
+
+/// Why a call of etcd has no answer.
+#[derive(Debug)]
+enum EtcdProblem {
+    /// etcd has answered with this error.
+    Said(String),
+    /// No member has answered.
+    Unheard(String),
+}
+
+impl EtcdStore {
+    /// Looks for a cluster, which forgets what it is not asked to keep for `keep_for`.
+    ///
+    /// # Errors
+    /// If it can't be reached, or does not let this program in.
+    pub(super) async fn connect(
+        endpoints: &[String],
+        user: Option<&(String, String)>,
+        mesh: &str,
+        keep_for: Duration,
+    ) -> Result<Self, StoreError> {
+        let limits = ClientLimits { body_bytes: MAX_ANSWER_BYTES, ..ClientLimits::default() };
+        let store = Self {
+            client: Client::new(TokioNet, limits),
+            endpoints: endpoints.to_vec(),
+            endpoint: AtomicUsize::new(0),
+            user: user.cloned(),
+            token: PlainMutex::new(None),
+            prefix: format!("/{mesh}/leases/"),
+            keep_for,
+            leases: PlainMutex::new(BTreeMap::new()),
+            watch: Mutex::new(None),
+        };
+        store.log_in().await.map_err(problem)?;
+        Ok(store)
+    }
+
+    /// Gets a token for name and password, if there are any.
+    async fn log_in(&self) -> Result<(), EtcdProblem> {
+        let Some((name, password)) = &self.user else { return Ok(()) };
+        let body = json!({ "name": name, "password": password });
+        let answer = self.post("/v3/auth/authenticate", &body, CHANGE_TIMEOUT).await?;
+        let token = answer["token"].as_str().and_then(|token| HeaderValue::from_str(token).ok());
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        Ok(())
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        // A member that has lost the others must say so, and not stay silent.
+        headers.insert("grpc-metadata-hasleader", HeaderValue::from_static("true"));
+        if let Some(token) = &*self.token.lock().unwrap_or_else(PoisonError::into_inner) {
+            headers.insert(AUTHORIZATION, token.clone());
+        }
+        headers
+    }
+
+    /// Calls a method; logs in again if the token is over.
+    async fn call(&self, path: &str, body: Value, limit: Duration) -> Result<Value, EtcdProblem> {
+        match self.post(path, &body, limit).await {
+            Err(EtcdProblem::Said(error)) if error.contains("invalid auth token") => {
+                self.log_in().await?;
+                self.post(path, &body, limit).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Asks one member after the other, from the one that answered last. Only those that can't be
+    /// reached are passed over, because nobody knows what the others have done.
+    async fn post(&self, path: &str, body: &Value, limit: Duration) -> Result<Value, EtcdProblem> {
+        let body = Bytes::from(body.to_string());
+        let first = self.endpoint.load(Ordering::Relaxed);
+        let mut last = EtcdProblem::Unheard(String::new());
+        for step in 0..self.endpoints.len() {
+            let number = (first + step) % self.endpoints.len();
+            let endpoint = &self.endpoints[number];
+            let asked = self.client.post_with(endpoint, path, self.headers(), body.clone(), limit);
+            match asked.await {
+                Ok(answer) => {
+                    self.endpoint.store(number, Ordering::Relaxed);
+                    let said = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+                    return if answer.status == StatusCode::OK {
+                        Ok(said)
+                    } else {
+                        let error = said["error"].as_str().unwrap_or("no etcd answers there");
+                        Err(EtcdProblem::Said(error.to_owned()))
+                    };
+                }
+                Err(error) => {
+                    let is_sent = !error.never_sent();
+                    last = EtcdProblem::Unheard(error.to_string());
+                    self.endpoint.store(number + 1, Ordering::Relaxed);
+                    if is_sent {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(last)
+    }
+
+    fn leases(&self) -> MutexGuard<'_, BTreeMap<Name, Revision>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name of a record, whose lease is remembered, and the text of the record.
+    fn read(&self, pair: &Pair) -> Option<(Name, Vec<u8>)> {
+        let key = String::from_utf8(BASE64.decode(&pair.key).ok()?).ok()?;
+        let name: Name = key.strip_prefix(&self.prefix)?.into();
+        if pair.lease.0 != 0 {
+            self.leases().insert(name.clone(), pair.lease);
+        }
+        Some((name, BASE64.decode(&pair.value).ok()?))
+    }
+
+    /// The keys of all records, as a range.
+    fn range(&self) -> (String, String) {
+        let mut end = self.prefix.clone().into_bytes();
+        // The first key behind all that begin like this.
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        (BASE64.encode(self.prefix.as_bytes()), BASE64.encode(&end))
+    }
+
+    async fn listed(&self) -> Result<StoreContents, StoreError> {
+        let (key, range_end) = self.range();
+        let body = json!({ "key": key, "range_end": range_end });
+        let answer = self.call("/v3/kv/range", body, LIST_TIMEOUT).await.map_err(problem)?;
+        let listed: Ranged = read_answer(answer)?;
+        self.leases().clear();
+        let mut records = Vec::with_capacity(listed.kvs.len());
+        for pair in &listed.kvs {
+            let Some((_, text)) = self.read(pair) else { continue };
+            let record = LeaseRecord::decode(&text);
+            records.push(record.map_err(|error| StoreError::Unusable(error.to_string()))?);
+        }
+        Ok(StoreContents { records, revision: listed.header.revision.0 })
+    }
+
+    /// The lease of etcd for a record, a new one if there is none yet.
+    async fn lease(&self, name: &Name) -> Result<Revision, EtcdProblem> {
+        let known = self.leases().get(name).copied();
+        if let Some(lease) = known {
+            return Ok(lease);
+        }
+        let body = json!({ "TTL": self.keep_for.as_secs().max(1) });
+        let answer = self.call("/v3/lease/grant", body, CHANGE_TIMEOUT).await?;
+        let lease = answer["ID"].as_str().and_then(|id| id.parse().ok());
+        let lease = Revision(lease.ok_or_else(|| EtcdProblem::Said("no lease".to_owned()))?);
+        self.leases().insert(name.clone(), lease);
+        Ok(lease)
+    }
+
+    async fn changed(&self, change: &StoreChange) -> Result<ChangeOutcome, EtcdProblem> {
+        let key = BASE64.encode(format!("{}{}", self.prefix, change.name).as_bytes());
+        let wanted = change.record.as_ref().map(LeaseRecord::encode);
+        let condition = match &change.expected {
+            Some(expected) => {
+                let value = BASE64.encode(expected.encode().as_bytes());
+                json!({ "key": key, "target": "VALUE", "result": "EQUAL", "value": value })
+            }
+            None => json!({ "key": key, "target": "VERSION", "result": "EQUAL", "version": 0 }),
+        };
+        let operation = match &wanted {
+            Some(text) => {
+                let lease = self.lease(&change.name).await?.0.to_string();
+                let value = BASE64.encode(text.as_bytes());
+                json!({ "request_put": { "key": key, "value": value, "lease": lease } })
+            }
+            None => json!({ "request_delete_range": { "key": key } }),
+        };
+        let body = json!({
+            "compare": [condition],
+            "success": [operation],
+            "failure": [{ "request_range": { "key": key } }],
+        });
+        let mut answer = self.call("/v3/kv/txn", body, CHANGE_TIMEOUT).await?;
+        if answer["succeeded"] == true {
+            let revision = answer["header"]["revision"].as_str().and_then(|it| it.parse().ok());
+            return Ok(revision.map_or(ChangeOutcome::Unknown, ChangeOutcome::Stored));
+        }
+        let found = answer["responses"][0]["response_range"].take();
+        let found: Ranged = serde_json::from_value(found).unwrap_or_default();
+        let Some(found) = found.kvs.first() else {
+            // It is gone: when, the store does not say.
+            let is_made = wanted.is_none();
+            return Ok(if is_made { ChangeOutcome::Stored(0) } else { ChangeOutcome::Outdated(0) });
+        };
+        let is_made =
+            wanted.is_some_and(|text| BASE64.decode(&found.value) == Ok(text.into_bytes()));
+        let changed_at = found.mod_revision.0;
+        Ok(if is_made {
+            ChangeOutcome::Stored(changed_at)
+        } else {
+            ChangeOutcome::Outdated(changed_at)
+        })
+    }
+
+    /// As [`Self::changed`], with a new lease of etcd if the known one is over.
+    async fn change_or_renew(&self, change: &StoreChange) -> Result<ChangeOutcome, EtcdProblem> {
+        match self.changed(change).await {
+            Err(EtcdProblem::Said(error)) if error.contains("lease not found") => {
+                self.leases().remove(&change.name);
+                self.changed(change).await
+            }
+            other => other,
+        }
+    }
+
+    async fn open_watch(&self, after: u64) -> Result<EtcdWatch, StoreError> {
+        let (key, range_end) = self.range();
+        let body = json!({ "create_request": {
+            "key": key,
+            "range_end": range_end,
+            "start_revision": (after + 1).to_string(),
+            "progress_notify": true,
+        } });
+        let number = self.endpoint.load(Ordering::Relaxed) % self.endpoints.len();
+        let body = Bytes::from(body.to_string());
+        let call = ("/v3/watch", self.headers(), body);
+        let opened =
+            self.client.stream_post(&self.endpoints[number], call, MAX_WATCH_BYTES, CHANGE_TIMEOUT);
+        let answer = opened.await.map_err(|error| {
+            self.endpoint.store(number + 1, Ordering::Relaxed);
+            StoreError::Unavailable(error.to_string())
+        })?;
+        Ok(EtcdWatch { answer, unread: Vec::new(), told: after })
+    }
+
+    async fn read_news(&self, after: u64) -> Result<StoreNews, StoreError> {
+        let mut open = self.watch.lock().await;
+        let mut watch = match open.take() {
+            Some(watch) if watch.told == after => watch,
+            _ => self.open_watch(after).await?,
+        };
+        loop {
+            let Some(message) = watch.message().await? else {
+                // Silence: perhaps the member is gone. The next watch goes on where this one was.
+                watch = self.open_watch(after).await?;
+                continue;
+            };
+            let message: Watched = serde_json::from_slice(&message)
+                .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            let told = message.told()?;
+            let news = self.news(&told, watch.told);
+            if news.revision > watch.told {
+                watch.told = news.revision;
+                *open = Some(watch);
+                return Ok(news);
+            }
+        }
+    }
+
+    /// The changes of a message, after which everything up to its revision is told.
+    fn news(&self, message: &WatchNews, told: u64) -> StoreNews {
+        let mut news = StoreNews { changes: Vec::new(), revision: told };
+        for event in &message.events {
+            news.revision = news.revision.max(event.kv.mod_revision.0);
+            let Some((name, text)) = self.read(&event.kv) else { continue };
+            if event.is_deletion() {
+                self.leases().remove(&name);
+                news.changes.push((name, None));
+                continue;
+            }
+            match LeaseRecord::decode(&text) {
+                Ok(record) => news.changes.push((name, Some(record))),
+                Err(error) => {
+                    tracing::warn!(%error, %name, "a record of the store is passed over");
+                }
+            }
+        }
+        // A message without events says how far the watch is, unless it is the first one.
+        if message.events.is_empty() && !message.created {
+            news.revision = news.revision.max(message.header.revision.0);
+        }
+        news
+    }
+
+    async fn kept(&self, names: Vec<Name>) -> Result<Vec<Name>, StoreError> {
+        let keep = |name: Name| async {
+            let lease = self.leases().get(&name).copied();
+            let Some(lease) = lease else { return Ok(Some(name)) };
+            let body = json!({ "ID": lease.0.to_string() });
+            let kept = self.call("/v3/lease/keepalive", body, CHANGE_TIMEOUT).await;
+            // Without a time to live the lease is over.
+            if kept.map_err(problem)?["result"]["TTL"].is_string() {
+                return Ok(None);
+            }
+            self.leases().remove(&name);
+            Ok(Some(name))
+        };
+        let kept = futures_util::stream::iter(names.into_iter().map(keep));
+        let mut kept = std::pin::pin!(kept.buffer_unordered(KEPT_AT_ONCE));
+        let mut missing = Vec::new();
+        while let Some(kept) = kept.next().await {
+            missing.extend(kept?);
+        }
+        Ok(missing)
+    }
+
+    async fn promises(&self) -> String {
+        let number = self.endpoint.load(Ordering::Relaxed) % self.endpoints.len();
+        let (endpoint, path) = (&self.endpoints[number], "/debug/vars");
+        let asked = self.client.request(endpoint, Method::GET, path, Bytes::new(), CHANGE_TIMEOUT);
+        let variables = asked.await.ok().filter(|answer| answer.status.is_success());
+        let compacts = variables.map(|answer| {
+            String::from_utf8_lossy(&answer.body).contains("auto-compaction-retention")
+        });
+        let compaction = match compacts {
+            Some(true) => "and forgets old revisions by itself",
+            Some(false) => {
+                "but may run out of space: its command line has no --auto-compaction-retention=1h"
+            }
+            None => {
+                "but does not tell whether it was started with --auto-compaction-retention=1h, \
+                 without which it may run out of space"
+            }
+        };
+        format!(
+            "a majority of etcd has a lease on its disks before its agent is told, {compaction}"
+        )
+    }
+}
+
+impl EtcdWatch {
+    /// The next message, which is a line; `None` after a long silence.
+    async fn message(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let rest = self.unread.split_off(end + 1);
+                return Ok(Some(std::mem::replace(&mut self.unread, rest)));
+            }
+            let unavailable = |error: String| StoreError::Unavailable(error);
+            if self.unread.len() > MAX_MESSAGE_BYTES {
+                return Err(unavailable("a message of the watch is too long".to_owned()));
+            }
+            match self.answer.next(MAX_SILENCE).await {
+                Ok(Some(piece)) => self.unread.extend_from_slice(&piece),
+                Ok(None) => return Err(unavailable("the watch ended".to_owned())),
+                Err(crate::http::HttpError::Timeout { .. }) => return Ok(None),
+                Err(error) => return Err(unavailable(error.to_string())),
+            }
+        }
+    }
+}
+
+fn read_answer<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, StoreError> {
+    serde_json::from_value(answer)
+        .map_err(|_| StoreError::Unusable("what answers there is no etcd".to_owned()))
+}
+
+fn problem(problem: EtcdProblem) -> StoreError {
+    match problem {
+        EtcdProblem::Said(error)
+            if error.contains("authentication failed")
+                || error.contains("user name is empty")
+                || error.contains("permission denied") =>
+        {
+            StoreError::Unusable("etcd asks for another user name or password".to_owned())
+        }
+        EtcdProblem::Said(error) | EtcdProblem::Unheard(error) => StoreError::Unavailable(error),
+    }
+}
+
+impl Store for EtcdStore {
+    fn keeping(&self) -> Keeping {
+        Keeping::Shared
+    }
+
+    fn list(&self) -> BoxFuture<'_, Result<StoreContents, StoreError>> {
+        Box::pin(self.listed())
+    }
+
+    fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
+        Box::pin(async move {
+            let changed = self.change_or_renew(&change).await;
+            changed.unwrap_or_else(|error| {
+                tracing::debug!(?error, "a change of the store failed");
+                // The transaction may have been made.
+                ChangeOutcome::Unknown
+            })
+        })
+    }
+
+    fn news(&self, after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>> {
+        Box::pin(self.read_news(after))
+    }
+
+    fn keep(&self, names: Vec<Name>) -> BoxFuture<'_, Result<Vec<Name>, StoreError>> {
+        Box::pin(self.kept(names))
+    }
+
+    fn guarantees(&self) -> BoxFuture<'_, String> {
+        Box::pin(self.promises())
+    }
+}
