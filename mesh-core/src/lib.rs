@@ -142,6 +142,7 @@ pub mod parameter;
 mod prefetch;
 pub mod profile;
 pub mod protocol;
+pub mod reach;
 pub mod registry;
 pub mod resilience;
 pub mod roster;

@@ -67,6 +67,7 @@
 //! | an HTTP service of your own; checks of keys and hosts before a body is read | [`http`] |
 //! | calls of a JSON-RPC service | [`rpc`], [`agent::call`] |
 //! | another network than the operating system's | [`Net`] |
+//! | doors that stand before a service, and addresses that nobody shall call | [`security`], [`net`] |
 //! | standard output, signals, child processes that end with their parent | [`process`] |
 
 pub mod agent;
@@ -81,12 +82,13 @@ pub mod observer;
 pub mod process;
 pub mod registry;
 pub mod rpc;
+pub mod security;
 pub mod wire;
 pub mod work;
 
 pub use agent::AgentNode;
 pub use clock::Clock;
 pub use host::Host;
-pub use net::{Net, TokioNet};
+pub use net::{GuardedNet, Net, TokioNet};
 pub use observer::Observer;
 pub use registry::RegistryNode;

@@ -61,6 +61,19 @@ impl MetricsPage {
         }
     }
 
+    /// Adds numbers that go up and down, each with its labels.
+    pub(crate) fn gauges(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (String, u64)>,
+    ) {
+        self.head(name, help, "gauge");
+        for (labels, value) in samples {
+            self.sample(name, &labels, value);
+        }
+    }
+
     /// Adds durations by size, each with its labels.
     pub(crate) fn histograms<'a>(
         &mut self,

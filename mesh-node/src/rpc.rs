@@ -8,7 +8,7 @@ use mesh_core::duration::LONGEST;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
-use crate::http::{Answer, Client, HeaderMap, HttpError, Method, StatusCode};
+use crate::http::{Answer, Client, HeaderMap, HttpError, StatusCode};
 use crate::wire::ERROR_HEADER;
 
 /// Why a call has neither a result nor an error object. The messages fit after "failed to".
@@ -74,12 +74,21 @@ pub struct ServiceAddress<'a> {
     pub address: &'a str,
     /// The path, beginning with a slash, and the query if there is one.
     pub path: &'a str,
+    /// The agent that should answer there, if certificates can tell; `None` for whoever is that
+    /// host.
+    pub agent: Option<&'a str>,
 }
 
 impl<'a> ServiceAddress<'a> {
     /// Where the agent at `address` takes calls.
     pub const fn agent(address: &'a str) -> Self {
-        Self { address, path: "/rpc" }
+        Self { address, path: "/rpc", agent: None }
+    }
+
+    /// The same address, where the agent of this name should answer.
+    #[must_use]
+    pub const fn of(self, name: &'a str) -> Self {
+        Self { agent: Some(name), ..self }
     }
 }
 
@@ -94,7 +103,8 @@ pub async fn exchange<N: Net>(
     timeout: Duration,
     limits: &Limits,
 ) -> Result<RpcAnswer, ExchangeError> {
-    let answer = client.request(to.address, Method::POST, to.path, body.into(), timeout).await?;
+    let whom = (to.address, to.agent);
+    let answer = client.post_to(whom, to.path, body.into(), timeout).await?;
     read_answer(&answer, id, limits)
 }
 

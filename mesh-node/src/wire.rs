@@ -73,7 +73,7 @@ fn is_one(weight: &Weight) -> bool {
 
 impl From<Registration> for RegisterBody {
     fn from(from: Registration) -> Self {
-        let Registration { name, url, incarnation, renew, load, profile } = from;
+        let Registration { name, url, incarnation, renew, load, profile, owner: _ } = from;
         let (skills, weight) = (profile.skills().clone(), profile.weight());
         let site = profile.site().cloned();
         Self { name, url, incarnation, renew, load, skills, weight, site }
@@ -84,7 +84,7 @@ impl From<RegisterBody> for Registration {
     fn from(from: RegisterBody) -> Self {
         let RegisterBody { name, url, incarnation, renew, load, skills, weight, site } = from;
         let profile = Profile::new(skills, weight, site);
-        Self { name, url, incarnation, renew, load, profile }
+        Self { name, url, incarnation, renew, load, profile, owner: None }
     }
 }
 
@@ -108,15 +108,15 @@ pub struct RegisteredBody {
 pub struct RefusedBody {
     /// What is wrong, for people.
     pub error: String,
-    /// For programs: "unknown_lease", "stale_incarnation", "registry_full", "store_unavailable" or
-    /// "invalid".
+    /// For programs: "unknown_lease", "stale_incarnation", "held", "address", "registry_full",
+    /// "store_unavailable" or "invalid".
     #[serde(default)]
     pub reason: String,
     /// With "stale_incarnation": the newest incarnation that the registry knows of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
-    /// With "stale_incarnation": the address of the process that holds the name, if its lease is
-    /// live.
+    /// With "stale_incarnation" and "held": the address of the process that holds the name, if its
+    /// lease is live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<Arc<str>>,
 }

@@ -68,6 +68,7 @@ fn agents() -> Vec<Registration> {
         renew: false,
         profile: mesh_core::profile::Profile::default(),
         load: Some(LoadReport::default()),
+        owner: None,
     };
     (0..LEASES).map(agent).collect()
 }

@@ -136,6 +136,11 @@ pub enum RegistryReply {
         /// does not say.
         holder: Option<Arc<str>>,
     },
+    /// The registration is refused: the name is held by somebody else, whatever the incarnation.
+    Held {
+        /// The address of the live lease under this name.
+        holder: Arc<str>,
+    },
     /// The list of live leases.
     Listed(Listing),
     /// The lease has ended, as the agent asked.

@@ -166,6 +166,7 @@ impl Membership {
                 renew,
                 load: Some(load),
                 profile: self.config.profile.clone(),
+                owner: None,
             };
             let request = RegistryRequest::Register(registration);
             self.registries[at].register_call = Some(self.send(now, at, request, effects));
@@ -259,6 +260,8 @@ impl Membership {
                 }
                 self.registries[at].next_register = now;
             }
+            // Until that lease is over, no incarnation would do.
+            RegistryReply::Held { holder } => self.yield_to(now, at, holder, effects),
             // Another process has taken the name from this one.
             RegistryReply::StaleIncarnation { holder: Some(holder), .. }
                 if self.has_held && address(&holder) != address(&self.url) =>

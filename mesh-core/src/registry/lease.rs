@@ -24,6 +24,9 @@ pub struct Registration {
     pub load: Option<LoadReport>,
     /// The agent's profile.
     pub profile: Profile,
+    /// Who registers; `None` where nobody is asked. The agent does not say it: whoever hands the
+    /// registration in has found it out.
+    pub owner: Option<Arc<str>>,
 }
 
 /// The registry's answer to a registration that it did not refuse.
@@ -54,6 +57,8 @@ pub struct Lease {
     pub load: Option<LoadReport>,
     /// The agent's profile, as it was last registered.
     pub profile: Profile,
+    /// Whose the lease is; `None` if nobody knows.
+    pub owner: Option<Arc<str>>,
     /// When the lease was granted.
     pub registered_at: Timestamp,
     /// When it was granted or last renewed.
@@ -77,13 +82,14 @@ pub struct Lease {
 impl Lease {
     /// A lease that is granted or renewed now.
     pub(super) fn new(now: Timestamp, ttl: Duration, registration: Registration) -> Self {
-        let Registration { name, url, incarnation, renew: _, load, profile } = registration;
+        let Registration { name, url, incarnation, renew: _, load, profile, owner } = registration;
         Self {
             name,
             url,
             incarnation,
             load,
             profile,
+            owner,
             registered_at: now,
             renewed_at: now,
             expires_at: now + ttl,
@@ -99,6 +105,12 @@ impl Lease {
     /// Whether the lease has run out and is kept, because too many agents fell silent.
     pub fn is_protected(&self) -> bool {
         self.protected_until.is_some()
+    }
+
+    /// Whether a caller may take the name or end the lease: always, if the caller or the owner is
+    /// not known.
+    pub(super) fn is_open_to(&self, caller: Option<&Arc<str>>) -> bool {
+        caller.is_none() || self.owner.is_none() || self.owner.as_ref() == caller
     }
 }
 
@@ -124,6 +136,12 @@ pub enum RegisterError {
         current: u64,
         /// The address of the name's live lease, if there is one.
         holder: Option<Arc<str>>,
+    },
+    /// The name's live lease is somebody else's. Until it is over, no incarnation would do.
+    #[error("the name is held by somebody else, at {holder}")]
+    Held {
+        /// The address of the live lease.
+        holder: Arc<str>,
     },
     /// There is no such lease to renew. The agent should register with a greater incarnation.
     #[error("there is no such lease to renew")]

@@ -34,6 +34,9 @@
 //! the earlier one. So both can report which process they share the name with. An agent that has
 //! lost its name to a live lease at another address does not take it back.
 //!
+//! If it is known who registers ([`Registration::owner`]), a live lease is its owner's: everybody else
+//! gets [`RegisterError::Held`], before the table is looked at.
+//!
 //! # When the registry can't hear
 //!
 //! If the registry hears nothing, that does not mean that its agents are dead:
@@ -118,7 +121,8 @@ use tombstones::Tombstones;
 /// let mut registry = Registry::new(RegistryConfig::default());
 /// let (name, url) = ("agent-7".into(), "10.0.0.7:8600".into());
 /// let (load, profile) = (None, Profile::default());
-/// let first = Registration { name, url, incarnation: Some(1), renew: false, load, profile };
+/// let first =
+///     Registration { name, url, incarnation: Some(1), renew: false, load, profile, owner: None };
 /// let granted = registry.handle_register(Timestamp::ZERO, first).expect("the name is free");
 /// assert_eq!(granted.expires_at, Timestamp::ZERO + Duration::from_secs(30));
 /// assert_eq!(registry.handle_list(Timestamp::ZERO).len(), 1);
@@ -323,6 +327,9 @@ impl Registry {
         self.hear(now);
         let own = registration.incarnation;
         let holder = self.leases.get(&registration.name);
+        if let Some(live) = holder.filter(|live| !live.is_open_to(registration.owner.as_ref())) {
+            return Err(RegisterError::Held { holder: live.url.clone() });
+        }
         // The outer `Option`: is there a live lease? The inner one: does it have an incarnation?
         let live = holder.map(|lease| lease.incarnation);
         let is_elsewhere =
@@ -389,6 +396,7 @@ impl Registry {
             // A renewal keeps the lease's beginning, and reports the rival once.
             lease.registered_at = old.registered_at;
             lease.draining = old.draining;
+            lease.owner = lease.owner.or(old.owner);
             if old.url != lease.url {
                 self.note(&lease, LeaseNoteKind::Moved { from: old.url });
             }

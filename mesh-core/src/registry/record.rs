@@ -35,6 +35,8 @@ pub struct LeaseRecord {
     pub greatest: Option<u64>,
     /// The agent's profile.
     pub profile: Profile,
+    /// Whose the lease is; `None` if nobody knows.
+    pub owner: Option<Arc<str>>,
     /// Whether the agent drains.
     pub draining: bool,
     /// Whether the lease is over. Such a record keeps the incarnation from coming back.
@@ -46,13 +48,14 @@ pub struct LeaseRecord {
 impl LeaseRecord {
     /// The record of a lease that is granted, after `last`.
     pub(super) fn granted(registration: &Registration, last: Option<&Self>) -> Self {
-        let Registration { name, url, incarnation, profile, .. } = registration;
+        let Registration { name, url, incarnation, profile, owner, .. } = registration;
         let next = Self {
             name: name.clone(),
             url: url.clone(),
             incarnation: *incarnation,
             greatest: *incarnation,
             profile: profile.clone(),
+            owner: owner.clone(),
             draining: false,
             ended: false,
             version: 0,
@@ -68,6 +71,7 @@ impl LeaseRecord {
             incarnation: lease.incarnation,
             greatest: lease.incarnation,
             profile: lease.profile.clone(),
+            owner: lease.owner.clone(),
             draining: lease.draining,
             ended: false,
             version: 0,
@@ -88,10 +92,25 @@ impl LeaseRecord {
 
     /// Whether both say the same of the name's lease, whatever came before it.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
-        let Self { name, url, incarnation, greatest: _, profile, draining, ended, version: _ } =
-            other;
+        let Self {
+            name,
+            url,
+            incarnation,
+            greatest: _,
+            profile,
+            owner,
+            draining,
+            ended,
+            version: _,
+        } = other;
         (&self.name, &self.url, &self.incarnation) == (name, url, incarnation)
-            && (&self.profile, self.draining, self.ended) == (profile, *draining, *ended)
+            && (&self.profile, &self.owner) == (profile, owner)
+            && (self.draining, self.ended) == (*draining, *ended)
+    }
+
+    /// Whether a caller may take the name, as far as this record says.
+    pub(super) fn is_open_to(&self, caller: Option<&Arc<str>>) -> bool {
+        self.ended || caller.is_none() || self.owner.is_none() || self.owner.as_ref() == caller
     }
 
     /// Whether this record comes after the other one. Records of a store that has lost its last
@@ -113,6 +132,7 @@ impl LeaseRecord {
             skills: profile.skills().clone(),
             weight: profile.weight(),
             site: profile.site().cloned(),
+            owner: self.owner.clone(),
             draining: self.draining,
             ended: self.ended,
             version: self.version,
@@ -145,6 +165,7 @@ impl LeaseRecord {
             incarnation: text.incarnation,
             greatest: text.greatest,
             profile: Profile::new(text.skills, text.weight, text.site),
+            owner: text.owner,
             draining: text.draining,
             ended: text.ended,
             version: text.version,
@@ -166,6 +187,8 @@ struct RecordText {
     skills: Skills,
     weight: Weight,
     site: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<Arc<str>>,
     draining: bool,
     ended: bool,
     version: u64,

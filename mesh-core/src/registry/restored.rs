@@ -16,6 +16,7 @@ impl Registry {
             renew: false,
             load: None,
             profile: record.profile.clone(),
+            owner: record.owner.clone(),
         };
         let mut lease = Lease::new(now, self.config.leases.ttl, registration);
         (lease.draining, lease.recovering) = (record.draining, true);
@@ -33,6 +34,7 @@ impl Registry {
             lease.draining = record.draining;
             self.note(&lease, LeaseNoteKind::Drained(record.draining));
         }
+        lease.owner = lease.owner.or_else(|| record.owner.clone());
         // An agent that was heard has said its profile itself.
         if lease.recovering {
             lease.profile = record.profile.clone();

@@ -15,7 +15,7 @@ use mesh_core::text::without_mark;
 use serde::Serialize;
 
 use super::driver::{AgentDriver, CalledRegistry};
-use crate::http::{self, Answer, Method, StatusCode};
+use crate::http::{self, Answer, HttpError, Method, StatusCode};
 use crate::rpc::{ExchangeError, RpcAnswer, ServiceAddress, exchange};
 use crate::wire::{
     DeregisterBody, EPOCH_HEADER, RefusedBody, RegisterBody, RegisteredBody, listing, read_services,
@@ -26,12 +26,12 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// Sends a peer a probe or a job. `until` is the deadline of the call.
     pub(super) async fn call_peer(
         &self,
-        url: &str,
+        (name, url): (&str, &str),
         request: &Request,
         until: Timestamp,
     ) -> Result<Reply, CallError> {
         let timeout = until.since(self.clock.now());
-        call(&self.client, url, request, timeout).await
+        call_service(&self.client, ServiceAddress::agent(url).of(name), request, timeout).await
     }
 
     /// Sends registry number `at` a request and reads its answer. Every failure is logged once and becomes
@@ -131,6 +131,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             ("stale_incarnation", Some(current)) => {
                 Some(RegistryReply::StaleIncarnation { current, holder: body.holder })
             }
+            ("held", _) => body.holder.map(|holder| RegistryReply::Held { holder }),
             _ => None,
         }
     }
@@ -163,10 +164,20 @@ pub async fn call<N: Net>(
     request: &Request,
     timeout: Duration,
 ) -> Result<Reply, CallError> {
+    call_service(client, ServiceAddress::agent(url), request, timeout).await
+}
+
+/// As [`call`].
+async fn call_service<N: Net>(
+    client: &http::Client<N>,
+    endpoint: ServiceAddress<'_>,
+    request: &Request,
+    timeout: Duration,
+) -> Result<Reply, CallError> {
+    let url = endpoint.address;
     // The id may be the same in all calls: each goes out alone over its connection.
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
-    let endpoint = ServiceAddress::agent(url);
     let answered = exchange(client, endpoint, (&id, body), timeout, &limits::ANSWER).await;
     let RpcAnswer { outcome, origin } = answered.map_err(|error| without_answer(url, &error))?;
     let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
@@ -179,6 +190,10 @@ pub async fn call<N: Net>(
 /// What it means for the job that no JSON-RPC answer came back.
 fn without_answer(url: &str, error: &ExchangeError) -> CallError {
     match (error, error.seen()) {
+        (ExchangeError::Http(error @ HttpError::WrongPeer { .. }), _) => {
+            tracing::warn!(peer = url, %error, "somebody else answers for the peer");
+            CallError::NotSent
+        }
         (_, ObservedEnd::NotSent) => CallError::NotSent,
         (ExchangeError::Http(_), _) => CallError::NoAnswer,
         // Something answered that does not behave as an agent. That does not heal by itself.

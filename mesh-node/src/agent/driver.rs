@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -28,6 +28,7 @@ use super::AgentParts;
 use super::metrics::{AgentMetrics, Gauges};
 use crate::host::JobResult;
 use crate::http::{Client, Response};
+use crate::security::AccessDoor;
 use crate::{Clock, Host, Net, Observer};
 
 /// How a request ends: with a reply, or with the failure that its client is told.
@@ -49,6 +50,8 @@ pub(super) struct AgentDriver<N, H, O> {
     pub(super) host: H,
     /// The agent's own metrics, which `GET /metrics` shows, and the observers of the embedder.
     pub(super) observer: (AgentMetrics, O),
+    /// The door that callers have passed; set before the agent serves, if there is one.
+    pub(super) access: OnceLock<Arc<AccessDoor>>,
     started: Timestamp,
     state: Mutex<DriverState>,
     /// Wakes [`AgentDriver::drive_timers`] when the next timeout has become earlier.
@@ -123,6 +126,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             assumed_ttl,
             host,
             observer: (AgentMetrics::default(), observer),
+            access: OnceLock::new(),
             started: clock.now(),
             state: Mutex::new(state),
             earlier_timeout: Notify::new(),
@@ -221,7 +225,11 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 uptime: self.clock.now().since(self.started),
             }
         };
-        self.observer.0.page(&gauges)
+        let mut page = self.observer.0.page(&gauges);
+        if let Some(access) = self.access.get() {
+            access.write_metrics(&mut page);
+        }
+        page.into_response()
     }
 
     fn lock(&self) -> MutexGuard<'_, DriverState> {
@@ -264,7 +272,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 // Boxed, because this future is large and tokio moves a task's future several
                 // times.
                 let task = tokio::spawn(Box::pin(async move {
-                    let result = driver.call_peer(&peer.url, &request, until).await;
+                    let result = driver.call_peer((&peer.name, &peer.url), &request, until).await;
                     driver.lock().calls.remove(&call);
                     driver.with(|agent, now| agent.handle_call_result(now, call, result));
                 }));

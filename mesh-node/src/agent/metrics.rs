@@ -10,7 +10,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 
 use crate::Observer;
-use crate::http::{ConnectionCounts, Response};
+use crate::http::ConnectionCounts;
 use crate::metrics::{Histogram, MetricsPage};
 use crate::observer::AnsweredCall;
 
@@ -54,7 +54,7 @@ pub(super) struct Gauges {
 }
 
 impl AgentMetrics {
-    pub(super) fn page(&self, gauges: &Gauges) -> Response {
+    pub(super) fn page(&self, gauges: &Gauges) -> MetricsPage {
         self.lock().page(gauges)
     }
 
@@ -104,7 +104,7 @@ impl AgentCounters {
         self.seconds.entry(method).or_default().record(answered.took);
     }
 
-    fn page(&self, gauges: &Gauges) -> Response {
+    fn page(&self, gauges: &Gauges) -> MetricsPage {
         let mut page = MetricsPage::default();
         let Gauges { load, peers, open, held, idle_callers, connections, uptime } = gauges;
         page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
@@ -151,6 +151,6 @@ impl AgentCounters {
                 counts.iter().map(|(value, count)| (format!("{label}=\"{value}\""), *count)),
             );
         }
-        page.into_response()
+        page
     }
 }

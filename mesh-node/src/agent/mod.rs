@@ -21,6 +21,7 @@ use crate::http::{
     Service, StatusCode, serve,
 };
 use crate::observer::AnsweredRequest;
+use crate::security::AccessDoor;
 use crate::{Clock, Host, Net, Observer, TokioNet};
 
 /// What an [`AgentNode`] is made of besides its settings. [`AgentParts::new`] fills in the usual
@@ -110,6 +111,16 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     #[must_use]
     pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
+    }
+
+    /// The same agent, which answers only callers that pass this door, after its other checks, and
+    /// tells in its metrics which keys are used.
+    #[must_use]
+    pub fn behind(self, door: Arc<AccessDoor>) -> Self {
+        // It fails if the agent has a door already.
+        let _ = self.driver.access.set(door.clone());
+        let checks = self.checks.and(door);
+        self.with_checks(checks)
     }
 
     /// Serves on `listener` until `shutdown` is ready.

@@ -1,9 +1,12 @@
 //! HTTP requests as services see them.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, Method, Uri};
+
+use crate::security::PeerCertificate;
 
 /// A request without its body: all that [`RequestChecks`](super::RequestChecks) and
 /// [`Route`](super::Route)s decide by.
@@ -17,6 +20,8 @@ pub struct Head {
     pub headers: HeaderMap,
     /// The address of the client, or of the last proxy before this server.
     pub client: SocketAddr,
+    /// The client's certificate, whose chain has been verified; `None` if it has shown none.
+    pub certificate: Option<Arc<PeerCertificate>>,
 }
 
 impl Head {
@@ -77,6 +82,7 @@ mod tests {
             uri: Uri::from_static(uri),
             headers: HeaderMap::new(),
             client: SocketAddr::from(([127, 0, 0, 1], 1)),
+            certificate: None,
         };
         let posted = head("http://host/rpc/?a=1");
         assert_eq!((posted.path(), posted.route(), posted.query()), ("/rpc/", "/rpc", Some("a=1")));

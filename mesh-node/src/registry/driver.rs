@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
@@ -11,6 +11,7 @@ use mesh_core::registry::{
 };
 use tokio::sync::{Notify, oneshot, watch};
 
+use super::guard::RegistrationGuard;
 use super::keeper::StoreKeeper;
 use super::metrics::RegistryMetrics;
 use crate::{Clock, Observer};
@@ -24,6 +25,8 @@ pub(super) struct RegistryDriver<O> {
     pub(super) ttl: Duration,
     /// Names this life of the registry, and is its first index.
     pub(super) epoch: u64,
+    /// Who may register what; set before the registry serves.
+    pub(super) guard: OnceLock<RegistrationGuard>,
     /// What carries out the changes of the store.
     pub(super) keeper: StoreKeeper,
     driven: Mutex<DrivenRegistry>,
@@ -71,6 +74,7 @@ impl<O: Observer> RegistryDriver<O> {
             observer: (RegistryMetrics::default(), observer),
             ttl,
             epoch,
+            guard: OnceLock::new(),
             keeper,
             driven: Mutex::new(DrivenRegistry { registry, callers: BTreeMap::new() }),
             wake_at: AtomicU64::new(0),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mesh_core::registry::{
-    DeregisterError, DrainError, Keeping, Lease, RegisterError, Registered, StoreReply, address,
-    is_unspecified,
+    DeregisterError, DrainError, Keeping, Lease, RegisterError, Registered, Registration,
+    StoreReply, address, is_unspecified,
 };
 use mesh_core::text;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use crate::http::{Method, Request, Response, Route, Service, StatusCode};
 use crate::observer::AnsweredRequest;
 use crate::wire::{
     DeregisterBody, DrainBody, EPOCH_HEADER, INDEX_HEADER, PROTECTED_HEADER, REVISION_HEADER,
-    RefusedBody, RegisterBody, RegisteredBody, ServiceBody, ServicesBody,
+    RefusedBody, RegisteredBody, ServiceBody, ServicesBody,
 };
 
 /// The reason of a refusal that is over when the store answers again.
@@ -49,15 +49,15 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
 
     async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
-            RegistryEndpoint::Register => match body(&request) {
-                Ok(body) => Ok(self.register(body).await),
+            RegistryEndpoint::Register => match self.admitted(&request).await {
+                Ok(registration) => Ok(self.register(registration).await),
                 Err(refusal) => Err(refusal),
             },
-            RegistryEndpoint::Deregister => match body(&request) {
-                Ok(body) => Ok(self.deregister(&body).await),
+            RegistryEndpoint::Deregister => match self.leaving(&request) {
+                Ok((body, caller)) => Ok(self.deregister(&body, caller).await),
                 Err(refusal) => Err(refusal),
             },
-            RegistryEndpoint::Drain => match body(&request) {
+            RegistryEndpoint::Drain => match self.draining(&request) {
                 Ok(body) => Ok(self.mark_draining(&body).await),
                 Err(refusal) => Err(refusal),
             },
@@ -90,10 +90,11 @@ impl<O: Observer> RegistryDriver<O> {
     }
 
     /// Grants or renews a lease.
-    async fn register(&self, body: RegisterBody) -> Response {
-        let unreachable = is_unspecified(address(&body.url)).then(|| body.url.clone());
-        let name = body.name.clone();
-        match self.registered(body).await {
+    async fn register(&self, registration: Registration) -> Response {
+        let url = &registration.url;
+        let unreachable = is_unspecified(address(url)).then(|| url.clone());
+        let name = registration.name.clone();
+        match self.registered(registration).await {
             Ok(registered) => {
                 if registered.renewed {
                     self.observer.renewed(self.clock.now(), &name);
@@ -110,8 +111,8 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    async fn registered(&self, body: RegisterBody) -> Result<Registered, RegisterError> {
-        match self.ask(|registry, now| registry.handle_register(now, body.into())) {
+    async fn registered(&self, registration: Registration) -> Result<Registered, RegisterError> {
+        match self.ask(|registry, now| registry.handle_register(now, registration)) {
             DrivenAnswer::Now(answer) => answer,
             DrivenAnswer::Later(answer) => match answer.await {
                 Ok(StoreReply::Registered(answer)) => answer,
@@ -121,9 +122,10 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    async fn deregister(&self, body: &DeregisterBody) -> Response {
+    async fn deregister(&self, body: &DeregisterBody, caller: Option<Arc<str>>) -> Response {
+        let DeregisterBody { name, incarnation } = body;
         let ended =
-            self.ask(|registry, now| registry.handle_deregister(now, &body.name, body.incarnation));
+            self.ask(|registry, now| registry.handle_deregister(now, name, *incarnation, caller));
         let ended = match ended {
             DrivenAnswer::Now(answer) => answer,
             DrivenAnswer::Later(answer) => match answer.await {
@@ -215,7 +217,11 @@ impl<O: Observer> RegistryDriver<O> {
             store_up: registry.is_store_up(),
             waiting: self.waiting(),
         });
-        self.observer.0.page(&gauges)
+        let mut page = self.observer.0.page(&gauges);
+        if let Some(access) = self.access() {
+            access.write_metrics(&mut page);
+        }
+        page.into_response()
     }
 }
 
@@ -226,6 +232,10 @@ fn refused(error: &RegisterError) -> Response {
         RegisterError::UnknownLease => StatusCode::NOT_FOUND,
         RegisterError::StaleIncarnation { current, holder } => {
             (body.current, body.holder) = (Some(*current), holder.clone());
+            StatusCode::CONFLICT
+        }
+        RegisterError::Held { holder } => {
+            body.holder = Some(holder.clone());
             StatusCode::CONFLICT
         }
         RegisterError::RegistryFull { .. } | RegisterError::StoreUnavailable => {
@@ -249,6 +259,7 @@ pub(super) const fn reason(error: &RegisterError) -> &'static str {
     match error {
         RegisterError::UnknownLease => "unknown_lease",
         RegisterError::StaleIncarnation { .. } => "stale_incarnation",
+        RegisterError::Held { .. } => "held",
         RegisterError::RegistryFull { .. } => "registry_full",
         RegisterError::StoreUnavailable => STORE_UNAVAILABLE,
         RegisterError::Name | RegisterError::Url | RegisterError::Profile(_) => "invalid",
@@ -261,12 +272,12 @@ fn invalid(error: &str) -> Box<Response> {
 }
 
 /// The JSON body of a request, or the refusal of one that can't be read.
-fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
+pub(super) fn body<T: DeserializeOwned>(request: &Request) -> Result<T, Box<Response>> {
     let text = text::read(&request.body).map_err(|error| invalid(&error.to_string()))?;
     serde_json::from_str(text).map_err(|error| invalid(&error.to_string()))
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(bytes) => Response::json(status, bytes),
         Err(error) => Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -9,7 +9,6 @@ use mesh_core::registry::{LeaseNote, LeaseNoteKind};
 
 use super::http::reason;
 use crate::Observer;
-use crate::http::Response;
 use crate::metrics::MetricsPage;
 use crate::observer::AnsweredRequest;
 
@@ -47,7 +46,7 @@ pub(super) struct RegistryGauges {
 
 impl RegistryMetrics {
     /// The page of `GET /metrics`.
-    pub(super) fn page(&self, gauges: &RegistryGauges) -> Response {
+    pub(super) fn page(&self, gauges: &RegistryGauges) -> MetricsPage {
         self.lock().page(gauges)
     }
 
@@ -89,7 +88,7 @@ impl RegistryCounters {
         *self.ended.entry(ended).or_default() += 1;
     }
 
-    fn page(&self, gauges: &RegistryGauges) -> Response {
+    fn page(&self, gauges: &RegistryGauges) -> MetricsPage {
         let RegistryGauges { leases, recovering, protected, index, store_up, waiting } = *gauges;
         let mut page = MetricsPage::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
@@ -116,7 +115,7 @@ impl RegistryCounters {
             (format!("path=\"{path}\",status=\"{status}\""), *count)
         });
         page.counters("mesh_registry_requests_total", "Requests answered.", requests);
-        page.into_response()
+        page
     }
 }
 

@@ -1,6 +1,7 @@
 //! The registry as a service: HTTP around the state machine [`mesh_core::registry::Registry`].
 
 mod driver;
+mod guard;
 mod http;
 mod keeper;
 mod long_poll;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use mesh_core::registry::RegistryConfig;
 
 use self::driver::RegistryDriver;
+pub use self::guard::RegistrationGuard;
 use self::keeper::StoreKeeper;
 use self::store::{Store, StoreContents};
 use crate::http::{RequestChecks, RoutedService, Served, ServerLimits, serve};
@@ -83,6 +85,14 @@ impl<O: Observer> RegistryNode<O> {
     #[must_use]
     pub fn with_checks(self, checks: RequestChecks) -> Self {
         Self { checks, ..self }
+    }
+
+    /// The same registry, where `guard` decides who may register what. Only the first guard counts.
+    #[must_use]
+    pub fn guarded_by(self, guard: RegistrationGuard) -> Self {
+        // It fails if there is a guard already.
+        let _ = self.driver.guard.set(guard);
+        self
     }
 
     /// Serves on `listener` until `shutdown` is ready. Then long polls are answered at once, and

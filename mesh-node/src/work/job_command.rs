@@ -92,6 +92,8 @@ impl JobCommand {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
+            // The agent's own keys are not for its jobs.
+            .env_remove("MESH_KEY")
             .env("MESH_AGENT_URL", &self.agent_url)
             .envs(more.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::piped())

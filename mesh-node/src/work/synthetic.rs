@@ -13,7 +13,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::job_speed::{JobSpeed, SharedCores};
 use super::time_left::TimeLeft;
 use super::{BehaviourFile, Executor, ProviderClient, SubjobCaller, failed, output};
-use crate::TokioNet;
+use crate::GuardedNet;
 use crate::host::JobResult;
 
 /// Spends a job's demand by sleeping or on the CPU, then waits and has other jobs done if the job's
@@ -39,7 +39,7 @@ pub struct Synthetic {
     /// Asked before each job whether the job may begin.
     pub provider: Option<ProviderClient>,
     /// Has the subjobs of jobs done.
-    pub subjobs: SubjobCaller<TokioNet>,
+    pub subjobs: SubjobCaller<GuardedNet>,
 }
 
 impl Executor for Synthetic {
@@ -118,7 +118,7 @@ mod tests {
     use crate::http::{Client, ClientLimits};
 
     fn synthetic(demand: Duration, burns: bool, clock: Clock) -> Synthetic {
-        let client = Client::new(TokioNet, ClientLimits::default());
+        let client = Client::new(GuardedNet::default(), ClientLimits::default());
         Synthetic {
             demand,
             speed: 1.0,

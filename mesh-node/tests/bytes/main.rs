@@ -5,6 +5,7 @@
 
 mod agent;
 mod answers;
+mod doors;
 mod http;
 mod json;
 mod jsonrpc;
@@ -37,4 +38,11 @@ fn a_body_gets_what_the_specification_owes_it() {
     let mut refusals = 0;
     every_seed("jsonrpc", |body| refusals += usize::from(jsonrpc::check(body)));
     assert!(refusals > 0, "the seeds must exceed limits");
+}
+
+#[test]
+fn the_doors_open_for_the_right_key_only() {
+    let mut statuses = BTreeSet::new();
+    every_seed("doors", |input| statuses.extend(doors::check(input)));
+    assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [200, 400, 401, 403, 421]);
 }

@@ -100,7 +100,7 @@ fn options_that_make_no_sense_are_refused_with_a_reason() {
             &["--advertise", "0.0.0.0"],
             "name the host or the address by which peers know this machine",
         ),
-        (&["--registry", "https://x:1"], "https is not spoken: write http://"),
+        (&["--registry", "https://x:1"], "write HOST:PORT without https://"),
         (&["--upstream", "https://x"], "https is not spoken"),
         (&["--work", "exec"], "--work exec needs a command after --"),
         (&["--burn", "--", "cat"], "--burn has no effect with --work exec"),

@@ -21,7 +21,7 @@ fn hostile_requests_are_refused_at_a_bounded_cost() {
         let path = if *address == agent.address { "/rpc" } else { "/register" };
         let head = |length: usize| {
             format!(
-                "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                  content-length: {length}\r\n\r\n"
             )
             .into_bytes()
@@ -98,7 +98,7 @@ fn connections_beyond_the_limit_are_refused_and_slow_ones_give_way() {
 /// A connection that has had one answer and is kept open.
 fn kept(address: &str) -> TcpStream {
     let mut stream = idle(address, false);
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").expect("a request");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("a request");
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 200");

@@ -179,7 +179,7 @@ fn a_notification_is_carried_out_after_its_sender_has_left() {
     let body = json!({ "jsonrpc": "2.0", "method": "work", "params": { "text": "x" } }).to_string();
     let length = body.len();
     let request = format!(
-        "POST /rpc HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+        "POST /rpc HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {length}\r\n\r\n{body}"
     );
     let mut sender = std::net::TcpStream::connect(&agent.address).expect("a connection");

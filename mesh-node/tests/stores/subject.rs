@@ -83,6 +83,7 @@ pub(crate) fn record(name: &str, incarnation: u64, version: u64) -> LeaseRecord 
         incarnation: Some(incarnation),
         greatest: Some(incarnation),
         profile: Profile::default(),
+        owner: None,
         draining: false,
         ended: false,
         version,

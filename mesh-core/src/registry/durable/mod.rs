@@ -44,6 +44,7 @@ mod news;
 mod pending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 pub use self::effect::{CallerId, ChangeOutcome, RegistryAnswer, StoreEffect, StoreReply};
 use self::pending::{CallerWish, PendingChange};
@@ -147,27 +148,29 @@ impl DurableRegistry {
         }
     }
 
-    /// An agent ends its lease; see [`Registry::handle_deregister`]. If the store does not answer,
+    /// An agent ends its lease; see [`Registry::handle_deregister`]. `caller` is who asks, if that is
+    /// known; another one's lease counts as one of another incarnation. If the store does not answer,
     /// the lease leaves this list at once, and its end is stored later.
     pub fn handle_deregister(
         &mut self,
         now: Timestamp,
         name: &str,
         incarnation: Option<u64>,
+        caller: Option<Arc<str>>,
     ) -> RegistryAnswer<Result<(), DeregisterError>> {
+        let live = match self.registry.get(now, name) {
+            None => return RegistryAnswer::Now(Err(DeregisterError::UnknownLease)),
+            Some(live) => match may_end(live, incarnation, caller.as_ref()) {
+                Ok(()) => live.name.clone(),
+                Err(error) => return RegistryAnswer::Now(Err(error)),
+            },
+        };
         if self.keeping == Keeping::Nowhere {
             return RegistryAnswer::Now(self.registry.handle_deregister(now, name, incarnation));
         }
-        let live = match self.registry.get(now, name) {
-            None => return RegistryAnswer::Now(Err(DeregisterError::UnknownLease)),
-            Some(live) if incarnation.is_some() && incarnation != live.incarnation => {
-                let current = live.incarnation;
-                return RegistryAnswer::Now(Err(DeregisterError::OtherIncarnation { current }));
-            }
-            Some(live) => live.name.clone(),
-        };
+        let asked = CallerWish::Deregister(incarnation, caller);
         let caller = self.next_caller();
-        match self.ask(now, live.clone(), caller, CallerWish::Deregister(incarnation)) {
+        match self.ask(now, live.clone(), caller, asked) {
             Ok(()) => RegistryAnswer::Later(caller),
             Err(_) => {
                 self.end_unstored(now, live);
@@ -309,8 +312,15 @@ impl DurableRegistry {
             let moves = live.is_some_and(|live| live.url != registration.url);
             return Ok((!moves).then_some(decision));
         }
-        // The store may remember more than this registry does.
-        let greatest = self.mirror.get(name).and_then(|record| record.greatest);
+        // The store may remember more than this registry does: a lease may be over here, and live
+        // at a registry that hears its agent.
+        let record = self.mirror.get(name);
+        if let Some(record) = record.filter(|_| self.keeping == Keeping::Shared)
+            && !record.is_open_to(registration.owner.as_ref())
+        {
+            return Err(RegisterError::Held { holder: record.url.clone() });
+        }
+        let greatest = record.and_then(|record| record.greatest);
         if let (Some(own), Some(current)) = (registration.incarnation, greatest)
             && own <= current
         {
@@ -332,7 +342,11 @@ impl DurableRegistry {
         registration: Registration,
     ) -> Registered {
         let live = self.registry.leases.get(&registration.name);
-        if live.is_some_and(|live| live.profile != registration.profile || live.recovering) {
+        let is_changed = |live: &Lease| {
+            let owner = &registration.owner;
+            live.profile != registration.profile || (owner.is_some() && live.owner != *owner)
+        };
+        if live.is_some_and(|live| live.recovering || is_changed(live)) {
             self.dirty.insert(registration.name.clone());
         }
         self.registry.accept(now, decision, registration)
@@ -350,6 +364,21 @@ impl DurableRegistry {
         self.callers += 1;
         CallerId(self.callers)
     }
+}
+
+/// Whether a caller may end a live lease. Whose it is stays unsaid.
+fn may_end(
+    live: &Lease,
+    incarnation: Option<u64>,
+    caller: Option<&Arc<str>>,
+) -> Result<(), DeregisterError> {
+    if !live.is_open_to(caller) {
+        return Err(DeregisterError::OtherIncarnation { current: None });
+    }
+    if incarnation.is_some() && incarnation != live.incarnation {
+        return Err(DeregisterError::OtherIncarnation { current: live.incarnation });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Changes under way, and who waits for them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{CallerId, ChangeOutcome, DurableRegistry, StoreEffect, StoreReply};
@@ -23,7 +24,8 @@ const MAX_CALLERS: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) enum CallerWish {
     Register(Registration),
-    Deregister(Option<u64>),
+    /// The incarnation and the caller, if they are known.
+    Deregister(Option<u64>, Option<Arc<str>>),
     Drain(bool),
 }
 
@@ -31,7 +33,9 @@ impl CallerWish {
     fn unavailable(&self) -> StoreReply {
         match self {
             Self::Register(_) => StoreReply::Registered(Err(RegisterError::StoreUnavailable)),
-            Self::Deregister(_) => StoreReply::Deregistered(Err(DeregisterError::StoreUnavailable)),
+            Self::Deregister(..) => {
+                StoreReply::Deregistered(Err(DeregisterError::StoreUnavailable))
+            }
             Self::Drain(_) => StoreReply::Drained(Err(DrainError::StoreUnavailable)),
         }
     }
@@ -98,7 +102,7 @@ impl DurableRegistry {
         let live = self.registry.leases.get(&name);
         let record = match asked {
             CallerWish::Register(registration) => LeaseRecord::granted(registration, last),
-            CallerWish::Deregister(_) => match (last, live) {
+            CallerWish::Deregister(..) => match (last, live) {
                 (Some(last), _) => last.end(),
                 (None, Some(live)) => LeaseRecord::of(live, None).end(),
                 (None, None) => return,
@@ -284,14 +288,13 @@ impl DurableRegistry {
                     StoreReply::Registered(Err(error))
                 }
             },
-            CallerWish::Deregister(incarnation) => match self.registry.leases.get(name) {
-                None => StoreReply::Deregistered(Err(DeregisterError::UnknownLease)),
-                Some(live) if incarnation.is_some() && incarnation != live.incarnation => {
-                    let current = live.incarnation;
-                    StoreReply::Deregistered(Err(DeregisterError::OtherIncarnation { current }))
+            CallerWish::Deregister(incarnation, caller) => {
+                let live = self.registry.leases.get(name).ok_or(DeregisterError::UnknownLease);
+                match live.and_then(|live| super::may_end(live, incarnation, caller.as_ref())) {
+                    Ok(()) => return None,
+                    refused => StoreReply::Deregistered(refused),
                 }
-                Some(_) => return None,
-            },
+            }
             CallerWish::Drain(draining) => match self.registry.leases.get(name) {
                 None => StoreReply::Drained(Err(DrainError::UnknownLease)),
                 Some(live) if live.draining == draining => StoreReply::Drained(Ok(())),
@@ -315,7 +318,7 @@ impl DurableRegistry {
             CallerWish::Register(registration) => {
                 StoreReply::Registered(Ok(self.grant(now, registration)))
             }
-            CallerWish::Deregister(_) => {
+            CallerWish::Deregister(..) => {
                 self.registry.strike(record);
                 StoreReply::Deregistered(Ok(()))
             }

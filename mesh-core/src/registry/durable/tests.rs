@@ -9,6 +9,8 @@ use super::*;
 use crate::profile::Profile;
 use crate::registry::{LeaseConfig, MemoryStore, StoreChange};
 
+mod owners;
+
 const TTL: Duration = Duration::from_secs(30);
 
 pub(super) fn at(secs: u64) -> Timestamp {
@@ -28,6 +30,7 @@ pub(super) fn registration(name: &str, url: &str, incarnation: u64) -> Registrat
         renew: false,
         load: None,
         profile: Profile::default(),
+        owner: None,
     }
 }
 
@@ -144,7 +147,8 @@ fn a_restart_loses_nothing_and_gives_a_ttl_of_grace() {
     let mut first = Driven::new(Keeping::Alone, at(0), &store);
     first.register(at(0), &mut store, registration("a", "h:1", 1)).unwrap();
     first.register(at(0), &mut store, registration("b", "h:2", 7)).unwrap();
-    let RegistryAnswer::Later(_) = first.registry.handle_deregister(at(1), "b", Some(7)) else {
+    let RegistryAnswer::Later(_) = first.registry.handle_deregister(at(1), "b", Some(7), None)
+    else {
         panic!("it waits")
     };
     first.settle(at(1), &mut store);
@@ -189,7 +193,7 @@ fn without_the_store_heartbeats_go_on_and_registrations_are_refused() {
     assert_eq!(answer, RegistryAnswer::Now(unavailable));
     let answer = driven.registry.handle_register(at(3), heartbeat("a", "h:1", 1));
     assert!(answer.now().unwrap().unwrap().renewed);
-    let answer = driven.registry.handle_deregister(at(4), "a", Some(1));
+    let answer = driven.registry.handle_deregister(at(4), "a", Some(1), None);
     assert_eq!(answer, RegistryAnswer::Now(Err(DeregisterError::StoreUnavailable)));
     assert_eq!(driven.names(at(4)), [""; 0], "but it is gone");
 
@@ -269,7 +273,7 @@ fn two_registries_agree_on_one_address_and_judge_alone_who_is_alive() {
     two.hear(at(41), &store);
     assert_eq!(one.names(at(41)), two.names(at(41)));
     // Whoever leaves by itself leaves all lists.
-    let _ = two.registry.handle_deregister(at(42), "a", Some(3));
+    let _ = two.registry.handle_deregister(at(42), "a", Some(3), None);
     two.settle(at(42), &mut store);
     one.hear(at(42), &store);
     assert_eq!([one.names(at(42)), two.names(at(42))], [["z h:9"], ["z h:9"]]);
@@ -284,7 +288,7 @@ fn a_store_that_has_lost_changes_is_put_right() {
     let older = store.clone();
     one.register(at(1), &mut store, registration("a", "h:3", 2)).unwrap();
     one.register(at(1), &mut store, registration("c", "h:4", 1)).unwrap();
-    let _ = one.registry.handle_deregister(at(1), "b", Some(1));
+    let _ = one.registry.handle_deregister(at(1), "b", Some(1), None);
     one.settle(at(1), &mut store);
     let before = one.names(at(1));
     assert_eq!(before, ["a h:3", "c h:4"]);
@@ -329,7 +333,7 @@ fn the_ends_that_are_remembered_are_bounded() {
     for number in 0..8_u64 {
         let name = format!("agent-{number}");
         driven.register(at(0), &mut store, registration(&name, "h:1", 1)).unwrap();
-        let _ = driven.registry.handle_deregister(at(0), &name, None);
+        let _ = driven.registry.handle_deregister(at(0), &name, None, None);
         driven.settle(at(0), &mut store);
     }
     driven.settle(at(0), &mut store);
@@ -430,7 +434,7 @@ proptest! {
                     let _ = both[registry].registry.handle_register(at(now), registration);
                 }
                 ClusterStep::Deregister { registry, name } => {
-                    let _ = both[registry].registry.handle_deregister(at(now), NAMES[name], None);
+                    let _ = both[registry].registry.handle_deregister(at(now), NAMES[name], None, None);
                 }
                 ClusterStep::Write(registry) => both[registry].write(at(now), &mut store),
                 ClusterStep::LoseAnswer(registry) => {

@@ -21,6 +21,7 @@ fn registration(name: &str, incarnation: impl Into<Option<u64>>) -> Registration
         renew: false,
         load: None,
         profile: Profile::default(),
+        owner: None,
     }
 }
 

@@ -95,7 +95,10 @@ fn with_host(address: &str) -> String {
 fn without_scheme(text: &str) -> Result<&str, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
     if scheme.eq_ignore_ascii_case("https") {
-        return Err("https is not spoken: write http://, or put a TLS proxy between".to_owned());
+        return Err(
+            "write HOST:PORT without https://; with --tls-ca, TLS is spoken with everybody"
+                .to_owned(),
+        );
     }
     if text.contains('%') {
         return Err("an address with a zone means something on one machine only: use one without \
@@ -145,7 +148,7 @@ mod tests {
     fn what_is_refused_names_the_fix() {
         let refusal = |result: Result<String, String>| result.expect_err("refused");
         assert!(refusal(host_port("registry")).ends_with("such as registry:8500"));
-        assert!(refusal(host_port("https://registry:8500")).contains("http://"));
+        assert!(refusal(host_port("https://registry:8500")).contains("--tls-ca"));
         assert!(refusal(host_port("[fe80::1%eth0]:8500")).contains("zone"));
         assert!(refusal(listen(":8500")).ends_with("0.0.0.0:8500"));
         assert_eq!(refusal(listen("a b:1")), "expected HOST:PORT");

@@ -19,7 +19,7 @@ use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::process::signals::Stop;
 use mesh_node::wire::read_services;
 use mesh_node::work::Builtin;
-use mesh_node::{AgentNode, Clock, Net as _, TokioNet};
+use mesh_node::{AgentNode, Clock, GuardedNet, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
@@ -36,6 +36,8 @@ pub(super) struct NewAgent {
     pub(super) local: String,
     /// The registries' addresses, `host:port`.
     pub(super) registries: Vec<String>,
+    /// How it calls its registries and its peers.
+    pub(super) net: GuardedNet,
     pub(super) seed: Seed,
 }
 
@@ -51,21 +53,23 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     };
     let address = TokioNet::local_addr(&listener)?;
     let url = advertised(args.advertise.as_deref(), address).map_err(WrongUsage)?;
+    let security = args.security.service(address, &url, args.tls.open_service()?)?;
     let registries = args.registries.all().map_err(WrongUsage)?;
+    let net = security.net(&registries, args.credentials.open()?);
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => identity::name(names_in_use(&registries).await.as_ref(), &mut rng),
+        None => identity::name(names_in_use(&net, &registries).await.as_ref(), &mut rng),
     };
     tracing::info!(agent = %name, %address, url, registry = registries.join(","), "the agent listens");
     let local = local_address(address);
-    let agent = NewAgent { name: name.clone(), url, local, registries, seed };
+    let agent = NewAgent { name: name.clone(), url, local, registries, net, seed };
     let mut stopped = pin!(stop.requested());
     let node = tokio::select! {
         biased;
         () = &mut stopped => return Ok(()),
         node = node(clock, &args.settings, agent) => node?,
     };
-    let served = node.run(listener, stopped).await;
+    let served = security.agent(node).run(security.listen(listener), stopped).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
         cut_off => tracing::warn!(agent = %name, cut_off, "stopped; requests were cut off"),
@@ -78,11 +82,11 @@ pub(super) async fn node(
     clock: Clock,
     settings: &AgentSettings,
     agent: NewAgent,
-) -> anyhow::Result<AgentNode<TokioNet, LiveHost<Builtin>, Log>> {
+) -> anyhow::Result<AgentNode<GuardedNet, LiveHost<Builtin>, Log>> {
     let config = config(settings).map_err(WrongUsage)?;
     tracing::debug!(?config, "settings");
     let executor = work::executor(settings, &agent).await?;
-    let NewAgent { name, url, registries, seed, local: _ } = agent;
+    let NewAgent { name, url, registries, net, seed, local: _ } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
@@ -92,7 +96,7 @@ pub(super) async fn node(
     let limits = open_files::server_limits(settings.connections as usize);
     let server = ServerLimits { drain: settings.drain, ..limits };
     let parts = AgentParts {
-        net: TokioNet,
+        net,
         clock,
         host: LiveHost::new(executor, settings.sample, move || sampler.sample()),
         observer: Log::default(),
@@ -151,8 +155,8 @@ fn local_address(address: SocketAddr) -> String {
 }
 
 /// The names that the registries list; `None` if none answers, perhaps because none has started yet.
-async fn names_in_use(registries: &[String]) -> Option<BTreeSet<String>> {
-    let client = Client::new(TokioNet, ClientLimits::default());
+async fn names_in_use(net: &GuardedNet, registries: &[String]) -> Option<BTreeSet<String>> {
+    let client = Client::new(net.clone(), ClientLimits::default());
     let names = async |registry: &String| {
         let list = client.request(registry, Method::GET, "/services", Bytes::new(), NAMES_TIMEOUT);
         let services = list.await.ok().and_then(|answer| read_services(&answer.body).ok())?;

@@ -8,18 +8,21 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConfig};
-use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
-use mesh_core::profile::{SITE_PATTERN, Weight, is_site};
-use mesh_core::registry::{RegistryConfig, is_name};
-use mesh_core::skills::is_skill;
+use mesh_core::profile::Weight;
+use mesh_core::registry::RegistryConfig;
 use mesh_node::host::SampleScope;
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::HttpUrl;
 
 use super::addresses::{RegistryAddresses, advertised, host_port, listen};
+use super::certs::CertsArgs;
+use super::keys::KeysArgs;
 use super::policy::PolicyArgs;
+use super::security::{CredentialArgs, SecurityArgs};
 use super::settings::Settings;
+use super::tls::TlsArgs;
+use super::values::{name, output_limit, positive, rate, sampling, site, skill, speed, weight};
 
 /// The heading above the options that most people need; they come first.
 pub(super) const USUAL: &str = "Usual settings";
@@ -123,6 +126,10 @@ pub(crate) enum Command {
     Call(CallArgs),
     /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
+    /// Make, list and revoke the keys of a service
+    Keys(KeysArgs),
+    /// Make certificates for a mesh with TLS, and revoke them
+    Certs(CertsArgs),
     /// Print the script that completes this command line in a shell
     Completions(CompletionsArgs),
     /// Print the man page, or write the pages of all commands
@@ -144,6 +151,10 @@ pub(crate) struct RegistryArgs {
     pub(crate) store: Option<StoreUrl>,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// The url of a store as it was given: it may have a password, so it is not shown.
@@ -179,6 +190,12 @@ pub(crate) struct AgentArgs {
     pub(crate) registries: RegistryAddresses,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 /// The options that all agents of a process share.
@@ -349,6 +366,10 @@ pub(crate) struct OrchestrateArgs {
     /// a signal ends it
     #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate, help_heading = MANY)]
     pub(crate) rate: Option<f64>,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -408,6 +429,10 @@ pub(crate) struct CallArgs {
     /// Print the result as JSON
     #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -419,6 +444,10 @@ pub(crate) struct UpArgs {
     /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,
+    /// Make an authority, certificates and keys for it, in a folder that is gone when it ends, and let
+    /// nobody in without
+    #[arg(long, env = "MESH_SECURE", value_parser = BoolishValueParser::new(), conflicts_with_all = ["join", "keys", "key_file", "tls_cert", "tls_ca"])]
+    pub(crate) secure: bool,
     /// A further registry that lists the agents, too, and whose agents are their peers; may be given
     /// several times
     #[arg(long, env = "MESH_JOIN", value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_port)]
@@ -430,59 +459,10 @@ pub(crate) struct UpArgs {
     pub(crate) leases: Settings<RegistryConfig>,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
-}
-
-fn positive(text: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Ok(Duration::ZERO) => Err("expected more than 0s".to_owned()),
-        other => other.map_err(|error| error.to_string()),
-    }
-}
-
-fn sampling(text: &str) -> Result<Duration, String> {
-    match parse_duration(text) {
-        Ok(duration) if duration < sysinfo::MINIMUM_CPU_UPDATE_INTERVAL => {
-            Err("expected at least 200ms: the operating system counts no finer".to_owned())
-        }
-        other => other.map_err(|error| error.to_string()),
-    }
-}
-
-fn output_limit(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(bytes) if (1..=MOST_OUTPUT_BYTES).contains(&bytes) => Ok(bytes),
-        _ => Err(format!("expected a number of bytes, 1 to {MOST_OUTPUT_BYTES}")),
-    }
-}
-
-fn rate(text: &str) -> Result<f64, &'static str> {
-    match text.parse::<f64>() {
-        Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
-        _ => Err("expected a number of jobs per second, 0.001 to 1000000"),
-    }
-}
-
-fn speed(text: &str) -> Result<f64, &'static str> {
-    match text.parse::<f64>() {
-        Ok(speed) if speed > 0.0 && speed <= 1000.0 => Ok(speed),
-        _ => Err("expected a factor, more than 0 and at most 1000"),
-    }
-}
-
-fn skill(text: &str) -> Result<String, &'static str> {
-    let expected = "expected 1 to 64 of A-Z a-z 0-9 . _ : / -";
-    if is_skill(text) { Ok(text.to_owned()) } else { Err(expected) }
-}
-
-fn weight(text: &str) -> Result<Weight, &'static str> {
-    let weight = text.parse().ok().and_then(Weight::new);
-    weight.ok_or("expected a number from 0.01 to 100")
-}
-
-fn site(text: &str) -> Result<String, String> {
-    if is_site(text) { Ok(text.to_owned()) } else { Err(format!("expected {SITE_PATTERN}")) }
-}
-
-fn name(text: &str) -> Result<String, &'static str> {
-    if is_name(text) { Ok(text.to_owned()) } else { Err("expected 1 to 64 of A-Z a-z 0-9 . _ -") }
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
 }

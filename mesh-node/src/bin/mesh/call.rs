@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use mesh_core::registry::is_name;
 use mesh_node::Clock;
+use mesh_node::net::CallRules;
 use mesh_node::process::console::print;
 use serde_json::{Value, json};
 
@@ -13,13 +14,18 @@ use super::addresses::host_port;
 use super::args::CallArgs;
 use super::orchestrate::{ListedAgent, MeshClient, ms};
 use super::remote_text::{harmless, json_text};
+use super::security::call_rules;
 
 /// The methods whose params describe a job.
 const OF_JOBS: [&str; 2] = ["work", "delegate"];
 
 pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let params = params(args).map_err(WrongUsage)?;
-    let mesh = MeshClient::new(clock, args.registries.all().map_err(WrongUsage)?);
+    let named = host_port(args.agent.trim_end_matches("/rpc")).into_iter().collect();
+    let registries = args.registries.all().map_err(WrongUsage)?;
+    let rules = call_rules(&registries, args.credentials.open()?);
+    let net = args.tls.open()?.client(CallRules { named, ..rules });
+    let mesh = MeshClient::new(clock, registries, net);
     let agent = agent(&mesh, &args.agent).await?;
     let sent = clock.now();
     let result = mesh.call(&agent, &args.method, &params, args.timeout).await;
@@ -34,7 +40,7 @@ pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
 /// The agent with this address, or with this name in the registry's list.
 async fn agent(mesh: &MeshClient, word: &str) -> anyhow::Result<ListedAgent> {
     match host_port(word.trim_end_matches("/rpc")) {
-        Ok(url) => Ok(ListedAgent { name: word.to_owned(), url }),
+        Ok(url) => Ok(ListedAgent { name: word.to_owned(), url, is_listed: false }),
         Err(_) if is_name(word) => Ok(mesh.find(&mesh.discover().await?, word)?.clone()),
         Err(reason) => {
             Err(WrongUsage(anyhow::anyhow!("{word}: {reason}, or an agent's name")).into())

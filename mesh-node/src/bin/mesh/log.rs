@@ -26,6 +26,8 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
         Command::Orchestrate(_)
         | Command::Call(_)
         | Command::Up(_)
+        | Command::Keys(_)
+        | Command::Certs(_)
         | Command::Completions(_)
         | Command::Man(_) => Level::Warn,
     };

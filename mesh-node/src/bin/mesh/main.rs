@@ -6,9 +6,11 @@ mod addresses;
 mod agent;
 mod args;
 mod call;
+mod certs;
 mod config;
 mod environment;
 mod identity;
+mod keys;
 mod log;
 mod log_queue;
 mod open_files;
@@ -16,8 +18,12 @@ mod orchestrate;
 mod policy;
 mod registry;
 mod remote_text;
+mod secure_folder;
+mod security;
 mod settings;
+mod tls;
 mod up;
+mod values;
 mod work;
 
 use std::process::ExitCode;
@@ -116,6 +122,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
             Command::Call(args) => call::run(clock, &args).await,
             Command::Up(args) => up::run(clock, &args).await,
+            Command::Keys(args) => keys::run(&args),
+            Command::Certs(args) => certs::run(&args),
             Command::Completions(args) => {
                 command_line::completions(Cli::command(), &args);
                 Ok(())

@@ -7,7 +7,7 @@ use mesh_core::registry::RegistryConfig;
 use mesh_node::http::ServerLimits;
 use mesh_node::process::signals::Stop;
 use mesh_node::registry::store::{Store, StoreContents, StorePlace};
-use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
+use mesh_node::{Clock, GuardedNet, Net as _, RegistryNode, TokioNet};
 
 use super::args::RegistryArgs;
 use super::log::Log;
@@ -21,6 +21,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let place = place(args).map_err(WrongUsage)?;
     let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
+    let security = args.security.service(address, &args.listen, args.tls.open_service()?)?;
     let epoch = identity::incarnation();
     let ttl = config.leases.ttl;
     let (config, log) = (config.clone(), Log::default());
@@ -33,8 +34,10 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
             RegistryNode::with_store(clock, config, epoch, log, opened)
         }
     };
+    let node = security.registry(node);
+    let (listener, limits) = (security.listen(listener), open_files::server_limits(connections));
     tracing::info!(%address, ?ttl, "the registry listens");
-    node.run::<TokioNet>(listener, open_files::server_limits(connections), stop.requested()).await;
+    node.run::<GuardedNet>(listener, limits, stop.requested()).await;
     tracing::info!("stopped");
     Ok(())
 }

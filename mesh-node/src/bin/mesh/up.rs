@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use std::{io, iter};
 
 use mesh_node::http::ServerLimits;
 use mesh_node::process::console::{print, say};
 use mesh_node::process::signals::Stop;
-use mesh_node::{Clock, Net as _, RegistryNode, TokioNet};
+use mesh_node::security::Credentials;
+use mesh_node::{Clock, GuardedNet, Net as _, RegistryNode, TokioNet};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -18,6 +20,9 @@ use super::args::{JobArgs, UpArgs};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
 use super::remote_text::harmless;
+use super::secure_folder::{REGISTRY_NAME, SecureFolder};
+use super::security::SecurityArgs;
+use super::tls::TlsArgs;
 use super::{WrongUsage, agent, identity, work};
 use crate::args::AgentSettings;
 
@@ -32,22 +37,47 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     work::check(&args.settings).map_err(WrongUsage)?;
     let (stopping, stopped) = watch::channel(false);
-    let mut local = LocalAgents { clock, stopped, agents: JoinSet::new(), names: BTreeSet::new() };
     let registry = listen(args.listen.as_deref()).await?;
-    let address = TokioNet::local_addr(&registry)?.to_string();
+    let address = TokioNet::local_addr(&registry)?;
+    let own = args.listen.as_deref().unwrap_or_default();
+    let secure = if args.secure { Some(SecureFolder::make()?) } else { None };
+    let (doors, tls) = match &secure {
+        Some(folder) => (folder.doors(&args.security), folder.tls(REGISTRY_NAME)?),
+        None => (args.security.clone(), args.tls.clone()),
+    };
+    let security = doors.service(address, own, tls.open_service()?)?;
+    let address = address.to_string();
+    let credentials = match &secure {
+        Some(folder) => folder.agents().open()?,
+        None => args.credentials.open()?,
+    };
+    let mut local = LocalAgents {
+        clock,
+        stopped,
+        doors,
+        tls,
+        secure,
+        credentials: credentials.clone(),
+        agents: JoinSet::new(),
+        names: BTreeSet::new(),
+    };
     let node =
         RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log::default());
+    let node = security.registry(node);
     // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
+    let registry = security.listen(registry);
     let serving = tokio::spawn(async move {
-        node.run::<TokioNet>(registry, ServerLimits::default(), signalled(ended)).await
+        node.run::<GuardedNet>(registry, ServerLimits::default(), signalled(ended)).await
     });
-    print(&format!("registry      http://{address}/services\n"));
-
     let all = iter::once(address.clone()).chain(args.join.iter().cloned());
     let registries = registries(all).map_err(WrongUsage)?;
+    let net = security.net(&registries, credentials);
+    let scheme = net.scheme();
+    print(&format!("registry      {scheme}://{address}/services\n"));
+
     // The registry of this process alone: it says when the agents of this process are listed.
-    let mesh = MeshClient::new(clock, vec![address.clone()]);
+    let mesh = MeshClient::new(clock, vec![address.clone()], net);
     let others = usize::from(args.agents) - 1;
     for _ in 0..others {
         local.start(&args.settings, &registries).await?;
@@ -62,12 +92,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     tokio::time::sleep(args.settings.sample).await;
     let work = async {
         first_job(&mesh, &last, args).await;
-        print(&format!(
-            "\nCtrl-C ends it. Meanwhile:\n  mesh orchestrate --registry {address} --watch\n  \
-             curl -s http://{}/rpc -H 'content-type: application/json' -d \
-             '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'\n",
-            last.url
-        ));
+        print(&meanwhile(local.secure.as_ref(), &address, &format!("{scheme}://{}", last.url)));
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -83,10 +108,27 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the user may do while it runs: commands for another terminal.
+fn meanwhile(secure: Option<&SecureFolder>, registry: &str, agent: &str) -> String {
+    let (before, more) = match secure {
+        Some(folder) => (folder.exports(), folder.curl()),
+        None => (String::new(), String::new()),
+    };
+    format!(
+        "\nCtrl-C ends it. Meanwhile:\n{before}  mesh orchestrate --registry {registry} --watch\n  \
+         curl -s {agent}/rpc {more}-H 'content-type: application/json' -d \
+         '{{\"jsonrpc\":\"2.0\",\"method\":\"delegate\",\"params\":{{\"text\":\"hello\"}},\"id\":1}}'\n"
+    )
+}
+
 /// The agents of this process, which all end when the process is told to stop.
 struct LocalAgents {
     clock: Clock,
     stopped: watch::Receiver<bool>,
+    doors: SecurityArgs,
+    tls: TlsArgs,
+    secure: Option<SecureFolder>,
+    credentials: Arc<Credentials>,
     agents: JoinSet<()>,
     names: BTreeSet<String>,
 }
@@ -101,14 +143,23 @@ impl LocalAgents {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
         let listener = identity::any_port(&mut rng).await?;
-        let url = TokioNet::local_addr(&listener)?.to_string();
+        let address = TokioNet::local_addr(&listener)?;
+        let url = address.to_string();
         let name = identity::name(Some(&self.names), &mut rng);
         self.names.insert(name.clone());
-        print(&format!("{name:<13} http://{url}/rpc\n"));
-        let agent = ListedAgent { name: name.clone(), url: url.clone() };
+        let tls = match &self.secure {
+            Some(folder) => folder.tls(&name)?,
+            None => self.tls.clone(),
+        };
+        let security = self.doors.service(address, "", tls.open_service()?)?;
         let registries = registries.to_owned();
-        let new = agent::NewAgent { name, local: url.clone(), url, registries, seed };
+        let net = security.net(&registries, self.credentials.clone());
+        print(&format!("{name:<13} {}://{url}/rpc\n", net.scheme()));
+        let agent = ListedAgent { name: name.clone(), url: url.clone(), is_listed: true };
+        let new = agent::NewAgent { name, local: url.clone(), url, registries, net, seed };
         let node = agent::node(self.clock, settings, new).await?;
+        let node = security.agent(node);
+        let listener = security.listen(listener);
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;

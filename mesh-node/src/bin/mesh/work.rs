@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
+use mesh_node::Clock;
 use mesh_node::http::{Client, ClientLimits};
 use mesh_node::process::children;
 use mesh_node::work::{
     BehaviourFile, Builtin, Erring, Exec, JobCommand, ProviderClient, SharedCores, StdioSettings,
     StdioWorkers, SubjobCaller, Synthetic, Upstream, UpstreamSettings, check_program,
 };
-use mesh_node::{Clock, TokioNet};
 
 use super::agent::NewAgent;
 use super::args::{AgentSettings, Work, WorkArgs};
@@ -121,7 +121,7 @@ pub(super) async fn executor(
         }
         Work::Upstream => Builtin::Upstream(Upstream::new(UpstreamSettings {
             url: args.upstream.clone().context("an upstream has a URL")?,
-            agent_url: format!("http://{}/rpc", agent.url),
+            agent_url: format!("{}://{}/rpc", agent.net.scheme(), agent.url),
             name_for_clients: format!("the upstream of {name}"),
             // If the upstream is an agent, its result may be as large as results may be, and its
             // own envelope comes on top.
@@ -139,7 +139,7 @@ fn synthetic(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Builtin> {
     };
     let behaviour = args.behaviour.as_ref().map(watch).transpose()?;
     let provider = args.provider.clone();
-    let client = Client::new(TokioNet, ClientLimits::default());
+    let client = Client::new(agent.net.clone(), ClientLimits::default());
     let synthetic = Synthetic {
         demand: args.demand.unwrap_or(DEMAND),
         speed: args.speed.unwrap_or(1.0),

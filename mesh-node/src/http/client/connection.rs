@@ -24,6 +24,7 @@ use super::waker::ConnectionWaker;
 use super::{Answer, HttpError};
 use crate::http::ClientLimits;
 use crate::http::read_body::{BodyReadError, next_piece, read_whole};
+use crate::net::StreamPeer;
 
 /// An open connection. Dropping it closes the socket and ends its watcher.
 pub(super) struct Connection {
@@ -36,6 +37,7 @@ pub(super) struct Connection {
     /// The task of [`watch`].
     watcher: AbortHandle,
     pub(super) slot: ConnectionSlot,
+    pub(super) peer: StreamPeer,
 }
 
 /// What became of a request that was handed to a connection.
@@ -50,6 +52,7 @@ impl Connection {
     /// Makes a connection of `stream`, and starts its watcher.
     pub(super) async fn open<S>(
         stream: S,
+        peer: StreamPeer,
         slot: ConnectionSlot,
         limits: &ClientLimits,
     ) -> hyper::Result<Self>
@@ -63,7 +66,7 @@ impl Connection {
         let events = Arc::new(ConnectionWaker::default());
         let watcher = tokio::spawn(watch(&slot, events.clone())).abort_handle();
         let (driver, waker) = (Some(Box::pin(driver) as _), events.clone().into());
-        Ok(Self { sender, driver, events, waker, watcher, slot })
+        Ok(Self { sender, driver, events, waker, watcher, slot, peer })
     }
 
     /// Sends a request and reads the whole answer, whose body may have `body_limit` bytes. Unless
@@ -144,7 +147,26 @@ impl Connection {
         // watcher's.
         self.events.hold();
         self.poll_driver();
-        self.driver.is_some() && self.sender.is_ready()
+        self.driver.is_some() && self.sender.is_ready() && !self.peer.is_over()
+    }
+
+    /// Checks that the other end is the agent of this name, or else the host that was called. Where
+    /// there are no certificates, everybody is.
+    pub(super) fn check_peer(&self, agent: Option<&str>) -> Result<(), HttpError> {
+        let is_expected = match (self.peer.certificate(), agent) {
+            (None, _) => !self.peer.is_tls(),
+            (Some(certificate), Some(name)) => certificate.has_name(name),
+            (Some(certificate), None) => certificate.is_of_host,
+        };
+        if is_expected {
+            return Ok(());
+        }
+        let destination = self.slot.destination.to_string();
+        let expected = match agent {
+            Some(name) => format!("the agent {name}"),
+            None => "that host".to_owned(),
+        };
+        Err(HttpError::WrongPeer { destination, expected })
     }
 
     /// Leaves the connection to its watcher until the next exchange.

@@ -30,6 +30,14 @@ pub enum HttpError {
         /// The operating system's reason, or hyper's.
         source: io::Error,
     },
+    /// The destination has shown somebody else's certificate.
+    #[error("trust {destination}: its certificate is not one of {expected}")]
+    WrongPeer {
+        /// The destination, `host:port`.
+        destination: String,
+        /// Whom its certificate should name.
+        expected: String,
+    },
     /// The destination has as many open connections as
     /// [`open_per_destination`](super::super::ClientLimits::open_per_destination) allows.
     #[error("open one more connection to {destination}: {limit} are open")]
@@ -64,7 +72,10 @@ impl HttpError {
     /// repeat any work.
     pub fn never_sent(&self) -> bool {
         match self {
-            Self::Invalid { .. } | Self::Connect { .. } | Self::TooManyOpen { .. } => true,
+            Self::Invalid { .. }
+            | Self::Connect { .. }
+            | Self::WrongPeer { .. }
+            | Self::TooManyOpen { .. } => true,
             Self::Timeout { sent } => !sent,
             Self::Broken(_) | Self::TooLarge { .. } | Self::BadResponse(_) => false,
         }

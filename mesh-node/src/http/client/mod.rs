@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode, Uri};
 use tokio::time::timeout;
 
@@ -102,7 +102,24 @@ impl<N: Net> Client<N> {
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
         let request = build_request(destination, method, path, body)?;
-        self.send_within(destination, request, timeout).await
+        self.send_within((destination, None), request, timeout).await
+    }
+
+    /// As [`Self::request`], for a `POST` of JSON to the agent of this name. Where there are
+    /// certificates, the request is sent only if the other end shows one of that agent; without a
+    /// name, one of that host, as with all other requests.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn post_to(
+        &self,
+        (destination, agent): (&str, Option<&str>),
+        path: &str,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer, HttpError> {
+        let request = build_request(destination, Method::POST, path, body)?;
+        self.send_within((destination, agent), request, timeout).await
     }
 
     /// As [`Self::request`], for a `POST` of JSON that has these header fields, too.
@@ -119,20 +136,23 @@ impl<N: Net> Client<N> {
     ) -> Result<Answer, HttpError> {
         let mut request = build_request(destination, Method::POST, path, body)?;
         request.headers_mut().extend(headers);
-        self.send_within(destination, request, timeout).await
+        self.send_within((destination, None), request, timeout).await
     }
 
     /// Sends a request and reads the whole answer before `timeout` is over.
     async fn send_within(
         &self,
-        destination: &str,
-        request: Box<Request<Full<Bytes>>>,
+        (destination, agent): (&str, Option<&str>),
+        mut request: Box<Request<Full<Bytes>>>,
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
+        if let Some(value) = self.net.authorization(destination) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
         // Pinned here, because it is large and the timeout around it would make another copy.
-        let exchange = pin!(self.exchange(destination, request, &sent));
+        let exchange = pin!(self.exchange((destination, agent), request, &sent));
         let result = match tokio::time::timeout(timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(HttpError::Timeout { sent: sent.load(Ordering::Relaxed) }),
@@ -147,11 +167,12 @@ impl<N: Net> Client<N> {
     /// Sets `sent` as soon as the request may have reached the server.
     async fn exchange(
         &self,
-        destination: &str,
+        (destination, agent): (&str, Option<&str>),
         mut request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
     ) -> Result<Answer, HttpError> {
         if let Some(connection) = self.pool.take(destination) {
+            connection.check_peer(agent)?;
             match self.send(connection, request, sent).await? {
                 Sent::Answered(answer) => return Ok(answer),
                 Sent::NotSent(unsent, _) => request = unsent,
@@ -159,17 +180,18 @@ impl<N: Net> Client<N> {
         }
         // Boxed, because it is large and seldom needed, and every request would have to make room
         // for it.
-        Box::pin(self.exchange_over_new(destination, request, sent)).await
+        Box::pin(self.exchange_over_new((destination, agent), request, sent)).await
     }
 
     /// The exchange over a new connection.
     async fn exchange_over_new(
         &self,
-        destination: &str,
+        (destination, agent): (&str, Option<&str>),
         request: Box<Request<Full<Bytes>>>,
         sent: &AtomicBool,
     ) -> Result<Answer, HttpError> {
         let connection = self.open(destination).await?;
+        connection.check_peer(agent)?;
         match self.send(connection, request, sent).await? {
             Sent::Answered(answer) => Ok(answer),
             Sent::NotSent(_, error) => {
@@ -190,7 +212,8 @@ impl<N: Net> Client<N> {
             .await
             .map_err(|_| failed(io::ErrorKind::TimedOut.into()))?
             .map_err(failed)?;
-        Connection::open(stream, slot, &self.pool.limits)
+        let peer = N::peer(&stream);
+        Connection::open(stream, peer, slot, &self.pool.limits)
             .await
             .map_err(|error| failed(io::Error::other(error)))
     }

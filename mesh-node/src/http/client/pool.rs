@@ -97,7 +97,13 @@ impl ConnectionPool {
 
     /// Takes the most recently used idle connection, if there is one.
     pub(super) fn take(&self, destination: &str) -> Option<Connection> {
-        self.lock().take_latest(destination)
+        loop {
+            let connection = self.lock().take_latest(destination)?;
+            // Dropped without the lock, because dropping it takes the lock.
+            if !connection.peer.is_over() {
+                return Some(connection);
+            }
+        }
     }
 
     /// Keeps a connection whose answer has been read. Drops the least recently used idle

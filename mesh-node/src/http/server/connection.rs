@@ -26,11 +26,12 @@ use super::watched_stream::{Phase, PhaseTracker, WatchedStream};
 use crate::http::limits::FREE_HEADER_COUNT;
 use crate::http::read_body::{BodyReadError, read_whole};
 use crate::http::{Handler, Head, Request, Response, ResponseBody, ServerLimits};
+use crate::net::StreamPeer;
 
 /// Serves one connection to its end.
 pub(super) async fn serve<S, H>(
     stream: S,
-    client: SocketAddr,
+    (client, peer): (SocketAddr, StreamPeer),
     handler: H,
     limits: Arc<ServerLimits>,
     stopping: watch::Receiver<bool>,
@@ -40,13 +41,15 @@ pub(super) async fn serve<S, H>(
 {
     let progress = PhaseTracker::default();
     let io = TokioIo::new(WatchedStream::new(stream, progress.clone(), limits.half_closed));
-    let (handler, limits, watched) = (&handler, &*limits, &progress);
+    let (handler, limits, watched, shown) = (&handler, &*limits, &progress, &peer);
     let service = service_fn(move |request| {
         watched.enter(Phase::ReadingBody);
-        async move { Ok::<_, Infallible>(respond(handler, request, client, limits, watched).await) }
+        async move {
+            Ok::<_, Infallible>(respond(handler, request, (client, shown), limits, watched).await)
+        }
     });
     let mut connection = protocol(limits).serve_connection(io, service);
-    let end = drive(&mut connection, &progress, limits, stopping).await;
+    let end = drive(&mut connection, &progress, limits, stopping, peer.clone()).await;
     tracing::trace!(%client, ?end, "connection ended");
     let parts = connection.into_parts();
     let mut stream = parts.io.into_inner();
@@ -77,13 +80,13 @@ pub(super) async fn serve<S, H>(
 async fn respond<H: Handler>(
     handler: &H,
     request: hyper::Request<Incoming>,
-    client: SocketAddr,
+    from: (SocketAddr, &StreamPeer),
     limits: &ServerLimits,
     progress: &PhaseTracker,
 ) -> hyper::Response<SentBody> {
     let is_http_1_0 = request.version() < Version::HTTP_11;
     let is_head = request.method() == Method::HEAD;
-    let answer = match read_request(handler, request, client, limits).await {
+    let answer = match read_request(handler, request, from, limits).await {
         Ok(request) => {
             progress.enter(if is_http_1_0 { Phase::HandlingHttp10 } else { Phase::Handling });
             if !limits.half_closed {
@@ -185,6 +188,7 @@ async fn drive<I, S>(
     progress: &PhaseTracker,
     limits: &ServerLimits,
     mut stopping: watch::Receiver<bool>,
+    peer: StreamPeer,
 ) -> End
 where
     I: Read + Write + Unpin,
@@ -193,6 +197,7 @@ where
     let mut watchdog = pin!(sleep(Duration::ZERO));
     let mut entered = None;
     let mut stopped = false;
+    let mut over = pin!(peer.over());
     loop {
         let end = poll_fn(|cx| {
             if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
@@ -210,6 +215,11 @@ where
             biased;
             end = end => return end,
             _ = stopping.wait_for(|stop| *stop), if !stopped => {
+                stopped = true;
+                Pin::new(&mut *connection).graceful_shutdown();
+            }
+            // The other end must show its certificate again.
+            () = &mut over, if !stopped => {
                 stopped = true;
                 Pin::new(&mut *connection).graceful_shutdown();
             }
@@ -235,11 +245,13 @@ struct RefusedRequest {
 async fn read_request<H: Handler>(
     handler: &H,
     request: hyper::Request<Incoming>,
-    client: SocketAddr,
+    (client, peer): (SocketAddr, &StreamPeer),
     limits: &ServerLimits,
 ) -> Result<Request, RefusedRequest> {
     let (parts, body) = request.into_parts();
-    let head = Head { method: parts.method, uri: parts.uri, headers: parts.headers, client };
+    let certificate = peer.certificate().cloned();
+    let (method, uri, headers) = (parts.method, parts.uri, parts.headers);
+    let head = Head { method, uri, headers, client, certificate };
     let is_empty = body.is_end_stream();
     let refusal = |answer| RefusedRequest { answer, body_is_unread: !is_empty };
     let body_bytes = handler.admit(&head).map_err(refusal)?.unwrap_or(limits.body_bytes);

@@ -16,6 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::{Handler, ServerLimits};
 use crate::Net;
+use crate::net::StreamPeer;
 
 /// What a server did between its start and its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,7 +62,10 @@ pub async fn serve<N: Net, H: Handler>(
             Some(ended) = server.tasks.join_next() => server.note_end(ended),
             Some(_) = server.refusals.join_next() => {}
             accepted = N::accept(&listener) => match accepted {
-                Ok((stream, client)) => server.admit(stream, client),
+                Ok((stream, client)) => {
+                    let peer = N::peer(&stream);
+                    server.admit(stream, client, peer);
+                }
                 Err(error) => pause_after(&error).await,
             },
         }
@@ -89,7 +93,7 @@ struct Server<H> {
 
 impl<H: Handler> Server<H> {
     /// Serves a connection, or refuses it if there are too many.
-    fn admit<S>(&mut self, stream: S, client: SocketAddr)
+    fn admit<S>(&mut self, stream: S, client: SocketAddr, peer: StreamPeer)
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
@@ -99,7 +103,7 @@ impl<H: Handler> Server<H> {
             let (handler, limits) = (self.handler.clone(), self.limits.clone());
             self.tasks.spawn(connection::serve(
                 stream,
-                client,
+                (client, peer),
                 handler,
                 limits,
                 self.stopping.clone(),

@@ -49,7 +49,7 @@ pub struct FileStore {
 #[derive(Debug)]
 enum FileCommand {
     List(oneshot::Sender<Result<StoreContents, StoreError>>),
-    Change(StoreChange, oneshot::Sender<ChangeOutcome>),
+    Change(Box<StoreChange>, oneshot::Sender<ChangeOutcome>),
 }
 
 impl FileStore {
@@ -101,7 +101,7 @@ impl Store for FileStore {
 
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
         let (answer, answered) = oneshot::channel();
-        let _ = self.commands.send(FileCommand::Change(change, answer));
+        let _ = self.commands.send(FileCommand::Change(Box::new(change), answer));
         Box::pin(async move { answered.await.unwrap_or(ChangeOutcome::Unknown) })
     }
 
@@ -189,10 +189,12 @@ impl FileThread {
                     let _ = answer.send(self.list());
                 }
                 FileCommand::Change(change, answer) => {
-                    let mut batch: Vec<FileChange> = vec![(change, answer)];
+                    let mut batch: Vec<FileChange> = vec![(*change, answer)];
                     while batch.len() < MAX_BATCH {
                         match commands.try_recv() {
-                            Ok(FileCommand::Change(change, answer)) => batch.push((change, answer)),
+                            Ok(FileCommand::Change(change, answer)) => {
+                                batch.push((*change, answer));
+                            }
                             Ok(other) => {
                                 next = Some(other);
                                 break;

@@ -11,8 +11,8 @@ use mesh_core::roster::Roster;
 use mesh_core::text::closest;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
-use mesh_node::wire::{INDEX_HEADER, listing, read_services};
-use mesh_node::{Clock, TokioNet};
+use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
+use mesh_node::{Clock, GuardedNet};
 use serde_json::{Value, json};
 
 /// How long the registry may take to answer, or an agent to answer `info`.
@@ -27,6 +27,8 @@ pub(crate) struct ListedAgent {
     pub(crate) name: String,
     /// The agent's address, `host:port`.
     pub(crate) url: String,
+    /// Whether a registry lists it under that name; else the user has named its address.
+    pub(crate) is_listed: bool,
 }
 
 /// A client of the mesh that one or several registries list. Copies share the connections.
@@ -35,7 +37,7 @@ pub(crate) struct MeshClient {
     pub(crate) clock: Clock,
     /// Their addresses, `host:port`; at least one.
     registries: Vec<String>,
-    client: Client<TokioNet>,
+    client: Client<GuardedNet>,
 }
 
 /// Why a call of an agent has no result.
@@ -51,8 +53,11 @@ pub(crate) enum AgentCallError {
 
 /// The agents of these leases, by name.
 fn agents(leases: &Roster) -> Vec<ListedAgent> {
-    let agent =
-        |(name, url): (&str, &str)| ListedAgent { name: name.to_owned(), url: url.to_owned() };
+    let agent = |(name, url): (&str, &str)| ListedAgent {
+        name: name.to_owned(),
+        url: url.to_owned(),
+        is_listed: true,
+    };
     leases.iter().map(|lease| agent((&lease.name, &lease.url))).collect()
 }
 
@@ -71,8 +76,8 @@ impl AgentCallError {
 
 impl MeshClient {
     /// A client of the mesh of these registries, `host:port`; at least one.
-    pub(crate) fn new(clock: Clock, registries: Vec<String>) -> Self {
-        let client = Client::new(TokioNet, ClientLimits::default());
+    pub(crate) fn new(clock: Clock, registries: Vec<String>, net: GuardedNet) -> Self {
+        let client = Client::new(net, ClientLimits::default());
         Self { clock, registries, client }
     }
 
@@ -149,7 +154,9 @@ impl MeshClient {
         let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
         let answer = answer.with_context(|| no_registry(registry))?;
         if answer.status != StatusCode::OK {
-            bail!("the registry at {registry} answers with HTTP status {}", answer.status);
+            let why = serde_json::from_slice::<RefusedBody>(&answer.body);
+            let why = why.map(|refused| format!(": {}", refused.error)).unwrap_or_default();
+            bail!("the registry at {registry} answers with HTTP status {}{why}", answer.status);
         }
         let services = read_services(&answer.body).with_context(|| {
             format!("the answer of the registry at {registry} is no list of agents")
@@ -193,6 +200,7 @@ impl MeshClient {
         // Params that are objects of strings and numbers can always be written.
         let body = jsonrpc::request(method, params, &id).unwrap_or_default();
         let to = ServiceAddress::agent(&agent.url);
+        let to = if agent.is_listed { to.of(&agent.name) } else { to };
         let timeout = timeout.saturating_add(TIMEOUT_MARGIN);
         let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
         let RpcAnswer { outcome, origin } = answered;

@@ -18,9 +18,12 @@ use super::WrongUsage;
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
 use super::remote_text::{harmless, json_text};
+use super::security::call_rules;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
-    let mesh = MeshClient::new(clock, args.registries.all().map_err(WrongUsage)?);
+    let registries = args.registries.all().map_err(WrongUsage)?;
+    let net = args.tls.open()?.client(call_rules(&registries, args.credentials.open()?));
+    let mesh = MeshClient::new(clock, registries, net);
     if args.watch {
         return watch::run(&mesh, Stop::listen()?).await;
     }

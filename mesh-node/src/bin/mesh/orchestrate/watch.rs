@@ -76,7 +76,7 @@ fn table(rows: &[AgentStatus]) -> String {
         "agent", "address", "cpu", "memory", "in flight", "queued", "rtt", "uptime", "version"
     );
     for AgentStatus { agent, info } in rows {
-        let ListedAgent { name, url } = agent;
+        let ListedAgent { name, url, .. } = agent;
         let _ = match info {
             None => writeln!(text, "{name:<20} {url:<21} no answer"),
             Some((info, rtt)) => writeln!(

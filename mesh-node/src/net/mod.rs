@@ -1,13 +1,26 @@
 //! Where sockets come from: the operating system, or a simulation.
 
+mod guarded;
+mod guarded_stream;
+mod stream_peer;
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use hyper::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
+
+pub use self::guarded::{CallRules, GuardedListener, GuardedNet};
+pub use self::guarded_stream::GuardedStream;
+pub use self::stream_peer::{LONGEST_TLS_STREAM, StreamPeer};
+#[cfg(feature = "tls")]
+pub use self::tls::{CertificateFacts, TlsError, TlsFiles, TlsIdentity};
 
 /// A network on which streams can be opened and accepted.
 ///
@@ -46,6 +59,19 @@ pub trait Net: Clone + Send + Sync + 'static {
     /// # Errors
     /// If the name is unknown, or nobody accepts streams there.
     fn connect(&self, host_port: &str) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// What is known of the other end of a stream. On networks without certificates, that is
+    /// nothing.
+    fn peer(stream: &Self::Stream) -> StreamPeer {
+        let _ = stream;
+        StreamPeer::default()
+    }
+
+    /// The value of the header field `Authorization` in requests to `host:port`; `None` to send none.
+    fn authorization(&self, host_port: &str) -> Option<HeaderValue> {
+        let _ = host_port;
+        None
+    }
 }
 
 /// The operating system's TCP, through tokio. Nagle's algorithm is off at both ends, because the

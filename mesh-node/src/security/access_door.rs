@@ -1,0 +1,293 @@
+//! Asks callers who they are, and lets each do what it may.
+
+use std::sync::Arc;
+
+use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{Method, StatusCode};
+
+use super::certificate::PeerCertificate;
+use super::keys::{AgentNames, AuthFailure, KeyRecord, KeyRing, KeySet, Role};
+use crate::http::{Head, RequestCheck, Response};
+use crate::metrics::MetricsPage;
+#[cfg(feature = "tls")]
+use crate::net::TlsIdentity;
+
+/// Somebody who has shown who he is.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Names the caller for as long as it stays the same one, whichever of its keys and certificates
+    /// it shows.
+    pub owner: Arc<str>,
+    /// The names to which its key binds it; `None` if keys are not asked for, or it may do
+    /// everything.
+    key_names: Option<Vec<AgentNames>>,
+    /// The certificate that binds it to names; `None` if certificates are not asked for, or it may
+    /// do everything.
+    certificate: Option<Arc<PeerCertificate>>,
+}
+
+impl Caller {
+    /// Whether the caller may register an agent of this name.
+    pub fn may_register(&self, name: &str) -> bool {
+        self.key_names.as_ref().is_none_or(|all| all.iter().any(|names| names.has(name)))
+            && self.certificate.as_ref().is_none_or(|certificate| certificate.has_name(name))
+    }
+}
+
+/// A door for those who have the right key, or certificate, or both.
+///
+/// | path | who may |
+/// |---|---|
+/// | `/healthz` | everybody, because load balancers have no keys |
+/// | `/services`, and paths that are not served | whoever has any good key |
+/// | `/register`, `/deregister` | `register`, and only under the names of the key |
+/// | `/rpc` | `call` |
+/// | `/metrics` | `observe` |
+/// | every other POST | `admin` |
+///
+/// `admin` may do everything. A certificate may do everything but what is for `admin`, unless its
+/// SPIFFE id says so ([`PeerCertificate::may`]), and registers agents only under its own names. Where
+/// both are asked for, both must allow a request. The answers are those of RFC 6750: 401 without a good key, 403 for one
+/// that is not for this; and 429 for who fails too often. They come before the body is read.
+#[derive(Debug)]
+pub struct AccessDoor {
+    keys: Arc<KeyRing>,
+    asks_keys: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<Arc<TlsIdentity>>,
+}
+
+/// What a caller needs for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    AnyRole,
+    This(Role),
+}
+
+impl Need {
+    fn of(head: &Head) -> Self {
+        match head.route() {
+            "/healthz" => Self::Nothing,
+            "/services" => Self::AnyRole,
+            "/register" | "/deregister" => Self::This(Role::Register),
+            "/rpc" => Self::This(Role::Call),
+            "/metrics" => Self::This(Role::Observe),
+            _ if head.method == Method::POST => Self::This(Role::Admin),
+            _ => Self::AnyRole,
+        }
+    }
+
+    fn is_met_by(self, role: Role) -> bool {
+        match self {
+            Self::Nothing | Self::AnyRole => true,
+            Self::This(needed) => role == needed || role == Role::Admin,
+        }
+    }
+
+    fn is_met_by_certificate(self, certificate: &PeerCertificate) -> bool {
+        match self {
+            Self::Nothing | Self::AnyRole => true,
+            Self::This(needed) => certificate.may(needed),
+        }
+    }
+}
+
+impl AccessDoor {
+    /// A door for the owners of these keys; without keys, for everybody.
+    pub fn new(keys: Option<Arc<KeyRing>>) -> Self {
+        let asks_keys = keys.is_some();
+        // Without keys, the ring still counts failures.
+        let keys = keys.unwrap_or_else(|| Arc::new(KeyRing::of(KeySet::default())));
+        Self {
+            keys,
+            asks_keys,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// The same door in a process with these certificates, which asks for those of callers, too, if
+    /// they say so.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(self, identity: Arc<TlsIdentity>) -> Self {
+        Self { tls: Some(identity), ..self }
+    }
+
+    #[cfg(feature = "tls")]
+    fn asks_certificates(&self) -> bool {
+        self.tls.as_ref().is_some_and(|identity| identity.asks_clients())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn asks_certificates(&self) -> bool {
+        false
+    }
+
+    /// Who sends a request that has passed this door; `None` if the door asks for nothing.
+    ///
+    /// # Errors
+    /// If the sender does not show who it is.
+    pub fn caller(&self, head: &Head) -> Result<Option<Caller>, AuthFailure> {
+        let key = self.asks_keys.then(|| self.keys.record(head)).transpose()?;
+        let certificate = match self.asks_certificates() {
+            true => Some(head.certificate.clone().ok_or(AuthFailure::Missing)?),
+            false => None,
+        };
+        // A certificate says more of its owner than a key, which several may share.
+        let owner = match (&certificate, &key) {
+            (Some(certificate), _) => certificate.owner(),
+            (None, Some(KeyRecord { owner, .. })) => owner.as_str().into(),
+            (None, None) => return Ok(None),
+        };
+        let key_names = key.filter(|key| key.role != Role::Admin).map(|key| key.names);
+        let certificate = certificate.filter(|certificate| !certificate.may(Role::Admin));
+        Ok(Some(Caller { owner, key_names, certificate }))
+    }
+
+    /// The answer to a caller that is known, and may not do this.
+    pub(crate) fn forbid(&self, head: &Head, reason: &str) -> Box<Response> {
+        let failure = self.keys.count_failure(head, AuthFailure::Forbidden);
+        refusal(failure, reason)
+    }
+
+    pub(crate) fn write_metrics(&self, page: &mut MetricsPage) {
+        self.keys.write_metrics(page);
+        #[cfg(feature = "tls")]
+        if let Some(identity) = &self.tls {
+            identity.write_metrics(page);
+        }
+    }
+
+    /// Asks for the certificate of a caller that needs this.
+    fn check_certificate(&self, head: &Head, need: Need) -> Result<(), Box<Response>> {
+        match &head.certificate {
+            Some(certificate) if need.is_met_by_certificate(certificate) => Ok(()),
+            Some(_) => Err(self.forbid(head, "this certificate is not for that")),
+            // It does not get here: the handshake fails before.
+            None => {
+                let failure = self.keys.count_failure(head, AuthFailure::Missing);
+                Err(refusal(failure, "this service asks for a certificate"))
+            }
+        }
+    }
+}
+
+impl RequestCheck for Arc<AccessDoor> {
+    fn check(&self, head: &Head) -> Result<(), Box<Response>> {
+        let need = Need::of(head);
+        if need == Need::Nothing {
+            return Ok(());
+        }
+        if self.asks_certificates() {
+            self.check_certificate(head, need)?;
+        }
+        if !self.asks_keys {
+            return Ok(());
+        }
+        let is_met = self.keys.authenticate(head, |record| need.is_met_by(record.role));
+        match is_met {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.forbid(head, "this key is not for that")),
+            Err(failure) => Err(refusal(failure, sentence(failure))),
+        }
+    }
+}
+
+const fn sentence(failure: AuthFailure) -> &'static str {
+    match failure {
+        AuthFailure::Missing => {
+            "this service asks for a key: send it as `authorization: Bearer KEY` (mesh: --key-file)"
+        }
+        AuthFailure::Invalid => "that is no key of this service",
+        AuthFailure::Expired => "the key has expired",
+        AuthFailure::Forbidden => "this key is not for that",
+        AuthFailure::Limited(_) => "too many failed attempts from this address",
+    }
+}
+
+/// The answer to a caller that is turned away.
+fn refusal(failure: AuthFailure, reason: &str) -> Box<Response> {
+    let status = match failure {
+        AuthFailure::Missing | AuthFailure::Invalid | AuthFailure::Expired => {
+            StatusCode::UNAUTHORIZED
+        }
+        AuthFailure::Forbidden => StatusCode::FORBIDDEN,
+        AuthFailure::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
+    };
+    let challenge = match failure {
+        // RFC 6750, section 3.1: no error for who has sent no credentials.
+        AuthFailure::Missing => Some("Bearer realm=\"mesh\""),
+        AuthFailure::Invalid | AuthFailure::Expired => {
+            Some("Bearer realm=\"mesh\", error=\"invalid_token\"")
+        }
+        AuthFailure::Forbidden => Some("Bearer realm=\"mesh\", error=\"insufficient_scope\""),
+        AuthFailure::Limited(_) => None,
+    };
+    let mut response = Response::error(status, reason);
+    if let Some(challenge) = challenge {
+        response.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if let AuthFailure::Limited(seconds) = failure {
+        response.headers.insert(RETRY_AFTER, seconds.into());
+    }
+    Box::new(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use hyper::{HeaderMap, Uri};
+
+    use super::*;
+    use crate::security::keys::{ApiKey, KeySet};
+    use crate::security::utc::UtcTime;
+
+    const SECRET: &str = "S3cretS3cretS3cretS3cretS3cretS3cret";
+
+    #[tokio::test]
+    async fn each_role_opens_its_doors() {
+        let mut keys = KeySet::default();
+        for role in Role::ALL {
+            let key: ApiKey = format!("mesh_{role}_{role}1_{SECRET}").parse().expect("a key");
+            keys.insert(KeyRecord::new(&key, UtcTime::from_unix(0)));
+        }
+        let roles = ["register", "call", "observe", "admin", ""];
+        for (method, path, expected) in [
+            (Method::GET, "/healthz", [200, 200, 200, 200, 200]),
+            (Method::GET, "/services", [200, 200, 200, 200, 401]),
+            (Method::HEAD, "/services/", [200, 200, 200, 200, 401]),
+            (Method::POST, "/register", [200, 403, 403, 200, 401]),
+            (Method::POST, "//register/", [200, 403, 403, 200, 401]),
+            (Method::POST, "/deregister", [200, 403, 403, 200, 401]),
+            (Method::POST, "/rpc", [403, 200, 403, 200, 401]),
+            (Method::GET, "/rpc", [403, 200, 403, 200, 401]),
+            (Method::GET, "/metrics", [403, 403, 200, 200, 401]),
+            (Method::POST, "/drain", [403, 403, 403, 200, 401]),
+            (Method::GET, "/nothing", [200, 200, 200, 200, 401]),
+            (Method::GET, "/healthz/x", [200, 200, 200, 200, 401]),
+            (Method::OPTIONS, "*", [200, 200, 200, 200, 401]),
+        ] {
+            for (role, expected) in roles.into_iter().zip(expected) {
+                let mut headers = HeaderMap::new();
+                if !role.is_empty() {
+                    let key = format!("Bearer mesh_{role}_{role}1_{SECRET}");
+                    headers.insert("authorization", key.parse().expect("a value"));
+                }
+                // What other software takes for credentials is none.
+                headers.insert("user-agent", HeaderValue::from_static("mesh-registry"));
+                let client = SocketAddr::from(([10, 0, 0, 1], 1));
+                let uri: Uri = path.parse().expect("a path");
+                let head = Head { method: method.clone(), uri, headers, client, certificate: None };
+                let door = Arc::new(AccessDoor::new(Some(Arc::new(KeyRing::of(keys.clone())))));
+                let answer = door.check(&head).err();
+                let status = answer.as_ref().map_or(200, |answer| answer.status.as_u16());
+                assert_eq!(status, expected, "{method} {path} as {role:?}");
+                let challenge = answer.and_then(|it| it.headers.get(WWW_AUTHENTICATE).cloned());
+                assert_eq!(challenge.is_some(), status != 200);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Who may talk to an agent or a registry: doors that stand before their endpoints, and the vetting
+//! of addresses that agents register.
+//!
+//! | against | there is |
+//! |---|---|
+//! | web pages in a browser on this machine or in its network | [`BrowserDoor`] |
+//! | everybody without a key or a certificate | [`AccessDoor`], [`keys`], [`PeerCertificate`] |
+//! | agents that register somebody else's address | [`AddressBook`], [`GuardedNet`](crate::net::GuardedNet) |
+//!
+//! The doors are [`RequestCheck`](crate::http::RequestCheck)s. `mesh` puts them before every
+//! service; a program that embeds an agent or a registry does so with `with_checks`.
+
+mod access_door;
+mod address_book;
+mod browser_door;
+mod certificate;
+mod credentials;
+pub mod keys;
+mod private_file;
+mod utc;
+mod watched_file;
+
+pub use access_door::{AccessDoor, Caller};
+pub use address_book::{AddressBook, VettingError};
+pub use browser_door::BrowserDoor;
+pub use certificate::{IdentityError, PeerCertificate, SpiffeId};
+pub use credentials::Credentials;
+pub use private_file::{check_private, create_private, replace_privately};
+pub use utc::UtcTime;
+#[cfg(feature = "tls")]
+pub(crate) use watched_file::WatchedFile;
