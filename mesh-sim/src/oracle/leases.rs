@@ -9,7 +9,7 @@ use mesh_core::registry::LeaseNote;
 
 use super::FoundViolations;
 use super::bounds::NoticeBounds;
-use super::registry_leases::{LeaseState, RegistryLeases};
+use super::registry_leases::{KnownLease, RegistryLeases};
 use crate::faults::FaultSchedule;
 use crate::host::{AgentId, AgentMap, HostId};
 use crate::record::Violation;
@@ -130,13 +130,13 @@ impl LeaseOracle {
         let mut last = None;
         for registry in &self.registries {
             let ended = match registry.state_of(peer, incarnation) {
-                LeaseState::Unknown => continue,
-                LeaseState::Live if all_out || !is_out(registry) => return None,
-                LeaseState::Live => before,
-                LeaseState::Ended(at) => at,
+                KnownLease::Unknown => continue,
+                KnownLease::Live if all_out || !is_out(registry) => return None,
+                KnownLease::Live => before,
+                KnownLease::Ended(at) => at,
                 // Views keep missing peers for one TTL from the first list of a restarted registry
                 // on, so the time to forget them begins when an agent has fetched that list.
-                LeaseState::Lost(restarted) => restarted + self.bounds.fetch,
+                KnownLease::Lost(restarted) => restarted + self.bounds.fetch,
             };
             last = last.max(Some(ended));
         }

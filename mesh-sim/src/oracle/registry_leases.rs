@@ -30,7 +30,7 @@ pub(super) struct RegistryLeases {
 
 /// What a registry knows of one life of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LeaseState {
+pub(super) enum KnownLease {
     /// It never had a lease there.
     Unknown,
     /// It has a lease.
@@ -105,16 +105,16 @@ impl RegistryLeases {
     }
 
     /// What the registry knows of this life of an agent.
-    pub(super) fn state_of(&self, name: &Name, incarnation: u64) -> LeaseState {
+    pub(super) fn state_of(&self, name: &Name, incarnation: u64) -> KnownLease {
         if let Some(ended) = self.ended.get(name).and_then(|ended| ended.get(&incarnation)) {
-            return LeaseState::Ended(*ended);
+            return KnownLease::Ended(*ended);
         }
         if !self.lost.is_empty() && self.lost.contains(&(name.clone(), incarnation)) {
-            return LeaseState::Lost(self.restarted);
+            return KnownLease::Lost(self.restarted);
         }
         match self.live.get(name) == Some(&incarnation) {
-            true => LeaseState::Live,
-            false => LeaseState::Unknown,
+            true => KnownLease::Live,
+            false => KnownLease::Unknown,
         }
     }
 }
