@@ -450,7 +450,7 @@ pub(crate) struct UpArgs {
     pub(crate) secure: bool,
     /// A further registry that lists the agents, too, and whose agents are their peers; may be given
     /// several times
-    #[arg(long, env = "MESH_JOIN", value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_port)]
+    #[arg(long, env = "MESH_JOIN", value_name = "HOST:PORT", value_delimiter = ',', value_parser = host_port, help_heading = FURTHER)]
     pub(crate) join: Vec<String>,
     /// The text of the first job
     #[arg(long, env = "MESH_TEXT", default_value = "parallel workload")]

@@ -35,8 +35,9 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
         }
     };
     let node = security.registry(node);
-    let (listener, limits) = (security.listen(listener), open_files::server_limits(connections));
+    let listener = security.listen(listener);
     tracing::info!(%address, ?ttl, "the registry listens");
+    let limits = open_files::server_limits(connections);
     node.run::<GuardedNet>(listener, limits, stop.requested()).await;
     tracing::info!("stopped");
     Ok(())
