@@ -35,19 +35,23 @@ struct Place {
     epoch: u64,
     /// `None`: it was killed.
     registry: Option<Registry>,
+    /// Whether it asks who registers: here, each address is somebody else's.
+    asks: bool,
 }
 
 impl Place {
     fn answer(&mut self, now: Timestamp, request: RegistryRequest) -> Option<RegistryReply> {
         let registry = self.registry.as_mut()?;
         Some(match request {
-            RegistryRequest::Register(registration) => {
+            RegistryRequest::Register(mut registration) => {
+                registration.owner = self.asks.then(|| registration.url.clone());
                 match registry.handle_register(now, registration) {
                     Ok(granted) => RegistryReply::Registered { ttl: TTL, rival: granted.rival },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
                     Err(RegisterError::StaleIncarnation { current, holder }) => {
                         RegistryReply::StaleIncarnation { current, holder }
                     }
+                    Err(RegisterError::Held { holder }) => RegistryReply::Held { holder },
                     Err(_) => RegistryReply::Failed,
                 }
             }
@@ -86,7 +90,8 @@ struct Mesh {
 impl Mesh {
     /// `agents` that have all found each other at `registries`.
     fn new(registries: usize, agents: &[&str]) -> Self {
-        let place = |_| Place { epoch: 1, registry: Some(Registry::new(settings())) };
+        let registry = || Some(Registry::new(settings()));
+        let place = |_| Place { epoch: 1, registry: registry(), asks: false };
         let mut mesh = Self {
             now: Timestamp::ZERO,
             places: (0..registries).map(place).collect(),
@@ -126,8 +131,9 @@ impl Mesh {
 
     /// A registry starts anew, without its leases.
     fn restart_registry(&mut self, at: usize) {
-        self.places[at] =
-            Place { epoch: self.places[at].epoch + 1, registry: Some(Registry::new(settings())) };
+        let place = &mut self.places[at];
+        place.epoch += 1;
+        place.registry = Some(Registry::new(settings()));
     }
 
     fn cut(&mut self, name: &str, at: usize) {
@@ -377,6 +383,26 @@ fn a_name_that_is_taken_at_one_registry_is_left_at_all() {
     mesh.processes.remove("other:1");
     mesh.always.retain(|name| name != "a");
     mesh.run(secs(200));
+    assert!(mesh.lists(0, "a") && mesh.lists(1, "a"));
+    assert_eq!(mesh.view("b:1")["a"].0, "a:1");
+}
+
+#[test]
+fn a_name_that_is_somebody_elses_at_one_registry_is_left_at_all() {
+    let mut mesh = Mesh::new(2, &["a", "b"]);
+    mesh.places.iter_mut().for_each(|place| place.asks = true);
+    mesh.cut("a", 0);
+    mesh.run(secs(60));
+    // Only the second registry still knows whose the name is.
+    mesh.start("a", "other:1", 9);
+    mesh.run(secs(120));
+    assert!(!mesh.lists(0, "a") && mesh.lists(1, "a"));
+    for url in ["a:1", "b:1", "other:1"] {
+        assert_eq!(mesh.view(url)["a"].0, "a:1", "{url}");
+    }
+    assert!(mesh.processes["other:1"].notes.iter().any(|n| matches!(n, Note::NameTaken { .. })));
+    mesh.heal();
+    mesh.run(secs(60));
     assert!(mesh.lists(0, "a") && mesh.lists(1, "a"));
     assert_eq!(mesh.view("b:1")["a"].0, "a:1");
 }
