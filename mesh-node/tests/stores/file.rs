@@ -159,15 +159,16 @@ impl StorageBackend for LossyDisk {
     }
 }
 
+fn store_on(disk: &LossyDisk) -> FileStore {
+    let disk = disk.clone();
+    FileStore::with_backend(move || disk.clone()).expect("the disk is sound")
+}
+
 #[test]
 fn a_loss_of_power_loses_nothing_that_was_acknowledged() {
     crate::run(async {
         let disk = LossyDisk::default();
-        let store = FileStore::with_backend({
-            let disk = disk.clone();
-            move || disk.clone()
-        });
-        let store = store.expect("an empty disk");
+        let store = store_on(&disk);
         let mut acknowledged = Vec::new();
         for round in 0..25_u64 {
             let records: Vec<_> =
@@ -182,8 +183,7 @@ fn a_loss_of_power_loses_nothing_that_was_acknowledged() {
             let torn = store.change(change("torn", None, Some(&next)));
             let survivors = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(round + 1);
             let after = disk.after_power_loss(survivors);
-            let reopened = FileStore::with_backend(move || after.clone()).expect("it is repaired");
-            let mut left = reopened.list().await.expect("a list").records;
+            let mut left = store_on(&after).list().await.expect("a list").records;
             left.retain(|record| *record.name != *"torn");
             assert_eq!(left, acknowledged, "round {round}");
             drop(torn);
@@ -195,11 +195,7 @@ fn a_loss_of_power_loses_nothing_that_was_acknowledged() {
 fn after_an_error_of_the_disk_the_file_is_opened_again() {
     crate::run(async {
         let disk = LossyDisk::default();
-        let store = FileStore::with_backend({
-            let disk = disk.clone();
-            move || disk.clone()
-        });
-        let store = store.expect("an empty disk");
+        let store = store_on(&disk);
         let (first, second) = (record("a", 1, 1), record("b", 1, 1));
         store.change(change("a", None, Some(&first))).await;
         disk.with(|bytes| bytes.is_broken = true);

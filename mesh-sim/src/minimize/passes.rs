@@ -68,6 +68,7 @@ impl Minimizer<'_> {
     pub(super) fn all_passes(&mut self) {
         self.faults();
         self.providers();
+        self.registries();
         self.network();
         self.times();
         self.agents();
@@ -115,6 +116,14 @@ impl Minimizer<'_> {
             for field in ["jobs", "burst", "requests_per_minute", "concurrency"] {
                 self.without_item_field(&["providers"], index, field);
             }
+        }
+    }
+
+    /// One registry instead of several.
+    fn registries(&mut self) {
+        if self.best.draft.get(&["registries"]).is_some() {
+            let draft = self.edited(|draft| drop(draft.remove(&["registries"])));
+            self.first_failing(&[SmallerScenario { what: "one registry".to_owned(), draft }]);
         }
     }
 

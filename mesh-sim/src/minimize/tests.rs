@@ -120,13 +120,14 @@ jobs = [
     let random = "[[faults]]\nkind = \"hold\"\nevery = \"2s\"\nrepair = \"10ms\"\n\
                   between = [\"agent-1\", \"agent-2\"]\n\n\
                   [[providers]]\nname = \"p\"\nagents = \"*\"\nconcurrency = 9\n\
-                  jobs = [\"leaf\", \"tree\"]\n\n[expect.\"*\"]";
+                  jobs = [\"leaf\", \"tree\"]\n\n[registries]\ncount = 2\n\n[expect.\"*\"]";
     let text = text.replace("[expect.\"*\"]", random);
     let file = ScenarioFile::parse(&text, "bad.toml").unwrap_or_else(|error| panic!("{error}"));
     let effort = Effort { threads: NonZero::<usize>::MIN, max_tries: 300 };
     let minimal = minimize(&file, &target(&file), effort, &mut |_| ()).unwrap();
-    let Scenario { faults, agents, workload, random_faults, .. } = &minimal.scenario;
+    let Scenario { faults, agents, workload, random_faults, registries, .. } = &minimal.scenario;
     assert!(faults.len() == 1 && random_faults.is_empty(), "{faults:?}");
+    assert_eq!(registries.count.get(), 1);
     let is_plain = |agent: &AgentSpec| {
         agent.skills.as_slice().is_empty() && agent.policy.is_none() && agent.errors.is_none()
     };

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::etcd_answers::{Pair, Ranged, Revision, WatchNews, Watched};
-use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews};
+use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews, known};
 use crate::http::{Bytes, Client, ClientLimits, Method, StatusCode, StreamedAnswer};
 use crate::net::TokioNet;
 
@@ -441,14 +441,7 @@ impl Store for EtcdStore {
     }
 
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
-        Box::pin(async move {
-            let changed = self.change_or_renew(&change).await;
-            changed.unwrap_or_else(|error| {
-                tracing::debug!(?error, "a change of the store failed");
-                // The transaction may have been made.
-                ChangeOutcome::Unknown
-            })
-        })
+        Box::pin(async move { known(self.change_or_renew(&change).await) })
     }
 
     fn news(&self, after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>> {

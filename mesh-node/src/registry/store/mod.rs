@@ -90,3 +90,13 @@ pub trait Store: Send + Sync + 'static {
     /// A sentence for people: what it loses when.
     fn guarantees(&self) -> BoxFuture<'_, String>;
 }
+
+/// The outcome of a change that was sent to a server. Whatever the error is, the server may have made
+/// it.
+#[cfg(any(feature = "store-etcd", feature = "store-redis"))]
+fn known(changed: Result<ChangeOutcome, impl std::fmt::Debug>) -> ChangeOutcome {
+    changed.unwrap_or_else(|error| {
+        tracing::debug!(?error, "a change of the store failed");
+        ChangeOutcome::Unknown
+    })
+}

@@ -17,7 +17,7 @@ use mesh_core::protocol::Name;
 use mesh_core::registry::{ChangeOutcome, Keeping, LeaseRecord, StoreChange};
 use tokio::sync::Mutex;
 
-use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews};
+use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews, known};
 
 /// How many changes the stream keeps at least, for registries that read slowly.
 const STREAM_LENGTH: usize = 10_000;
@@ -276,14 +276,7 @@ impl Store for RedisStore {
     }
 
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
-        Box::pin(async move {
-            let changed = self.changed(change).await;
-            changed.unwrap_or_else(|error| {
-                tracing::debug!(%error, "a change of the store failed");
-                // The script may have run.
-                ChangeOutcome::Unknown
-            })
-        })
+        Box::pin(async move { known(self.changed(change).await) })
     }
 
     fn news(&self, after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>> {
