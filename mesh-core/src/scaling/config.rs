@@ -21,8 +21,7 @@ pub enum ScalingSignal {
     Slots,
 }
 
-/// The settings of a [`Scaler`](super::Scaler): the table `[autoscale]` of a scenario, and of the
-/// settings of `mesh autoscale`.
+/// The settings of a [`Scaler`](super::Scaler).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]

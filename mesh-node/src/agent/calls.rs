@@ -168,7 +168,7 @@ pub async fn call<N: Net>(
 }
 
 /// As [`call`].
-async fn call_service<N: Net>(
+pub(crate) async fn call_service<N: Net>(
     client: &http::Client<N>,
     endpoint: ServiceAddress<'_>,
     request: &Request,

@@ -15,6 +15,7 @@ use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
 
 pub use self::calls::call;
+pub(crate) use self::calls::call_service;
 use self::driver::AgentDriver;
 use crate::http::{
     ClientLimits, Request, RequestChecks, Response, Route, RoutedService, Served, ServerLimits,

@@ -36,8 +36,8 @@ pub struct CallRules {
 /// The operating system's TCP for processes that call addresses which others have registered.
 ///
 /// The name of a host is resolved once; each of its addresses must pass
-/// [`may_call`](mesh_core::reach::may_call), and only those are called. So a name that means
-/// something else in the next moment leads nowhere.
+/// [`may_call`](mesh_core::reach::may_call), and only those are called: a name that means something
+/// else in the next moment does not lead past that check.
 #[derive(Clone, Debug, Default)]
 pub struct GuardedNet {
     rules: Arc<CallRules>,
@@ -73,6 +73,14 @@ impl GuardedNet {
     #[must_use]
     pub fn with_tls(self, identity: Arc<TlsIdentity>) -> Self {
         Self { tls: Some(identity), ..self }
+    }
+
+    /// The same network, where this address (`host:port`) is called, too, whatever it is.
+    #[must_use]
+    pub fn with_address(&self, address: &str) -> Self {
+        let mut rules = CallRules::clone(&self.rules);
+        rules.named.push(address.to_owned());
+        Self { rules: Arc::new(rules), ..self.clone() }
     }
 
     /// How addresses of this network begin in a URL: `https` or `http`.

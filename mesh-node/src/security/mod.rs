@@ -14,6 +14,7 @@ mod access_door;
 mod address_book;
 mod browser_door;
 mod certificate;
+mod client_network;
 mod credentials;
 pub mod keys;
 mod private_file;
@@ -24,8 +25,9 @@ pub use access_door::{AccessDoor, Caller};
 pub use address_book::{AddressBook, VettingError};
 pub use browser_door::BrowserDoor;
 pub use certificate::{IdentityError, PeerCertificate, SpiffeId};
+pub(crate) use client_network::client_network;
 pub use credentials::Credentials;
-pub use private_file::{check_private, create_private, replace_privately};
+pub use private_file::{PrivateReplacement, check_private, create_private, replace_privately};
 pub use utc::UtcTime;
 #[cfg(feature = "tls")]
 pub(crate) use watched_file::WatchedFile;

@@ -1,7 +1,7 @@
 //! Files with secrets: only their owner may read them, and they change all at once.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Checks that only its owner may read a file. Of a file of the superuser, a group may read it, too,
@@ -47,34 +47,68 @@ pub fn create_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Writes a private file in place of the old one, so that no reader sees a part of it. Owner, group
-/// and mode stay those of the old one. Fails if another process is doing the same.
+/// A private file that is about to take the place of an old one. While this lives, nobody else can
+/// begin to replace that file: so whoever begins, then reads the old file and writes the new one
+/// loses nothing that another process has changed. Dropping it leaves the old file as it is.
+#[derive(Debug)]
+pub struct PrivateReplacement {
+    path: PathBuf,
+    /// The new file, until it has its place.
+    beside: PathBuf,
+    file: File,
+}
+
+impl PrivateReplacement {
+    /// Begins to replace a file.
+    ///
+    /// # Errors
+    /// If another process is doing the same, or the new file can't be created.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let beside: PathBuf = path.with_file_name(name);
+        let file = create_private(&beside).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => {
+                let what =
+                    format!("somebody else is writing it; if not, remove {}", beside.display());
+                io::Error::new(io::ErrorKind::AlreadyExists, what)
+            }
+            _ => error,
+        })?;
+        Ok(Self { path: path.to_owned(), beside, file })
+    }
+
+    /// Writes the new file and puts it into the place of the old one, so that no reader sees a part
+    /// of it. Owner, group and mode stay those of the old one.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn finish(mut self, bytes: &[u8]) -> io::Result<()> {
+        keep_owner(&self.path, &self.file)?;
+        self.file.write_all(bytes)?;
+        self.file.sync_all()?;
+        fs::rename(&self.beside, &self.path)?;
+        // It has its place, so there is nothing to remove.
+        self.beside.clear();
+        Ok(())
+    }
+}
+
+impl Drop for PrivateReplacement {
+    fn drop(&mut self) {
+        if !self.beside.as_os_str().is_empty() {
+            // An error before this one is the one to tell.
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+/// Writes a private file in place of the old one, all at once.
 ///
 /// # Errors
-/// If the file can't be written.
-pub fn replace_privately(
-    path: &Path,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside: PathBuf = path.with_file_name(name);
-    let mut file = create_private(&beside).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => {
-            let what = format!("somebody else is writing it; if not, remove {}", beside.display());
-            io::Error::new(io::ErrorKind::AlreadyExists, what)
-        }
-        _ => error,
-    })?;
-    let written =
-        keep_owner(path, &file).and_then(|()| write(&mut file)).and_then(|()| file.sync_all());
-    drop(file);
-    let replaced = written.and_then(|()| fs::rename(&beside, path));
-    if replaced.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    replaced
+/// As [`PrivateReplacement`] has them.
+pub fn replace_privately(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    PrivateReplacement::begin(path)?.finish(bytes)
 }
 
 /// Gives a new file the owner, group and mode of the one that it replaces, if there is one.
@@ -118,7 +152,6 @@ impl FileStamp {
 
 #[cfg(all(test, unix))]
 mod tests {
-    use std::io::Write as _;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -127,10 +160,10 @@ mod tests {
     fn secrets_are_for_their_owner() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("secret");
-        replace_privately(&path, |file| file.write_all(b"1")).expect("written");
+        replace_privately(&path, b"1").expect("written");
         check_private(&path).expect("nobody else can read it");
         let before = FileStamp::of(&path);
-        replace_privately(&path, |file| file.write_all(b"22")).expect("written again");
+        replace_privately(&path, b"22").expect("written again");
         assert_ne!(FileStamp::of(&path), before);
         for mode in [0o644, 0o604, 0o660, 0o602] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
@@ -142,8 +175,16 @@ mod tests {
         );
         let beside = dir.path().join("secret.new");
         fs::write(&beside, "").expect("written");
-        let error = replace_privately(&path, |_| Ok(())).expect_err("two writers");
+        let error = replace_privately(&path, b"3").expect_err("two writers");
         assert!(error.to_string().contains("secret.new"), "{error}");
         assert!(beside.exists(), "that file is somebody else's");
+        fs::remove_file(&beside).expect("it was there");
+        let begun = PrivateReplacement::begin(&path).expect("nobody else writes");
+        assert!(PrivateReplacement::begin(&path).is_err(), "one writer at a time");
+        drop(begun);
+        assert_eq!(
+            (fs::read(&path).expect("the old file"), beside.exists()),
+            (b"22".to_vec(), false)
+        );
     }
 }

@@ -41,9 +41,12 @@ impl UtcTime {
             && hour < 24
             && minute < 60
             && second < 60;
+        if !is_valid {
+            return None;
+        }
         let days: u64 = (1970..year).map(|year| if is_leap(year) { 366 } else { 365 }).sum();
         let days = days + (1..month).map(|month| days_of(year, month)).sum::<u64>() + day - 1;
-        is_valid.then_some(Self(days * DAY_S + hour * 3600 + minute * 60 + second))
+        Some(Self(days * DAY_S + hour * 3600 + minute * 60 + second))
     }
 }
 

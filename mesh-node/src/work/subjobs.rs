@@ -11,9 +11,10 @@ use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 
 use super::failed;
-use crate::agent::call;
+use crate::agent::call_service;
 use crate::host::JobResult;
 use crate::http::Client;
+use crate::rpc::ServiceAddress;
 use crate::{Clock, Net};
 
 /// Delegates the subjobs of the jobs of one agent, by calls of `delegate` at that very agent. So
@@ -23,18 +24,28 @@ pub struct SubjobCaller<N> {
     clock: Clock,
     /// The agent's own address, `host:port`.
     url: Arc<str>,
+    /// The agent's name, if its certificate has it.
+    name: Option<Arc<str>>,
 }
 
 impl<N> Clone for SubjobCaller<N> {
     fn clone(&self) -> Self {
-        Self { client: self.client.clone(), clock: self.clock, url: self.url.clone() }
+        let (client, url, name) = (self.client.clone(), self.url.clone(), self.name.clone());
+        Self { client, clock: self.clock, url, name }
     }
 }
 
 impl<N: Net> SubjobCaller<N> {
     /// A caller for the agent at this address.
     pub fn new(client: Client<N>, clock: Clock, url: impl Into<Arc<str>>) -> Self {
-        Self { client: client.into(), clock, url: url.into() }
+        Self { client: client.into(), clock, url: url.into(), name: None }
+    }
+
+    /// The same caller for an agent of this name: where certificates are shown, the agent's must
+    /// have it.
+    #[must_use]
+    pub fn of(self, name: &str) -> Self {
+        Self { name: Some(name.into()), ..self }
     }
 
     /// The clock that deadlines are of.
@@ -83,7 +94,9 @@ impl<N: Net> SubjobCaller<N> {
     async fn delegate(self, task: Task) -> Result<AnsweredSubjob, String> {
         let (began, text) = (self.clock.now(), task.text.clone());
         let timeout = task.timeout.unwrap_or_default();
-        let reply = call(&self.client, &self.url, &Request::Delegate(task), timeout).await;
+        let own =
+            ServiceAddress { agent: self.name.as_deref(), ..ServiceAddress::agent(&self.url) };
+        let reply = call_service(&self.client, own, &Request::Delegate(task), timeout).await;
         match reply {
             Ok(Reply::Delegate(reply)) => {
                 let latency = self.clock.now().since(began);

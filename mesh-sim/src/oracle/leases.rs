@@ -126,12 +126,12 @@ impl LeaseOracle {
         let is_out = |registry: &RegistryLeases| {
             [before, now].iter().all(|at| self.faults.is_down(registry.host, *at))
         };
-        let all_out = self.registries.iter().all(is_out);
+        let all_out = || self.registries.iter().all(is_out);
         let mut last = None;
         for registry in &self.registries {
             let ended = match registry.state_of(peer, incarnation) {
                 KnownLease::Unknown => continue,
-                KnownLease::Live if all_out || !is_out(registry) => return None,
+                KnownLease::Live if !is_out(registry) || all_out() => return None,
                 KnownLease::Live => before,
                 KnownLease::Ended(at) => at,
                 // Views keep missing peers for one TTL from the first list of a restarted registry

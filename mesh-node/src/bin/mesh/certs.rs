@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use clap::{Args, Subcommand};
-use mesh_core::registry::{is_address, is_name};
+use mesh_core::registry::is_address;
 use mesh_node::net::CertificateFacts;
 use mesh_node::process::console::print;
-use mesh_node::security::{UtcTime, check_private, create_private, replace_privately};
+use mesh_node::security::{
+    PrivateReplacement, UtcTime, check_private, create_private, replace_privately,
+};
 use rcgen::string::Ia5String;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
@@ -23,6 +25,7 @@ use time::OffsetDateTime;
 use super::WrongUsage;
 use super::args::USUAL;
 use super::keys::lifetime;
+use super::values::name;
 
 /// The name of the authority, by which certificates say whose they are.
 const AUTHORITY: &str = "Agentic Mesh development CA";
@@ -190,6 +193,9 @@ impl Authority {
     /// Adds certificates to the list of those revoked.
     fn revoke(&self, names: &[String], expires: Duration) -> anyhow::Result<()> {
         let list = self.path("revoked");
+        // Before the list is read, so that no other revocation comes in between.
+        let replacement = PrivateReplacement::begin(&list)
+            .with_context(|| format!("failed to write {}", list.display()))?;
         let mut serials = match fs::read_to_string(&list) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -220,7 +226,7 @@ impl Authority {
             key_identifier_method: KeyIdMethod::Sha256,
         };
         let crl = crl.signed_by(&self.issuer)?.pem()?;
-        replace_privately(&list, |file| file.write_all(serials.as_bytes()))?;
+        replacement.finish(serials.as_bytes())?;
         write(&self.path("crl.pem"), &crl)
     }
 }
@@ -264,7 +270,7 @@ fn now() -> OffsetDateTime {
 /// Writes a key in place of an old one.
 fn write_key(path: &Path, key: &KeyPair) -> anyhow::Result<()> {
     let written = match path.exists() {
-        true => replace_privately(path, |file| file.write_all(key.serialize_pem().as_bytes())),
+        true => replace_privately(path, key.serialize_pem().as_bytes()),
         false => {
             create_private(path).and_then(|mut file| file.write_all(key.serialize_pem().as_bytes()))
         }
@@ -275,10 +281,6 @@ fn write_key(path: &Path, key: &KeyPair) -> anyhow::Result<()> {
 /// Writes a file that everybody may read, in place of an old one.
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))
-}
-
-fn name(text: &str) -> Result<String, &'static str> {
-    if is_name(text) { Ok(text.to_owned()) } else { Err("expected 1 to 64 of A-Z a-z 0-9 . _ -") }
 }
 
 fn host(text: &str) -> Result<String, &'static str> {

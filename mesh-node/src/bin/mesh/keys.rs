@@ -1,7 +1,5 @@
 //! `mesh keys`: makes, lists and revokes the keys of a service.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,15 +7,15 @@ use anyhow::{Context as _, bail, ensure};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 use mesh_core::duration::parse_duration;
-use mesh_core::registry::is_name;
 use mesh_node::process::console::{print, say};
 use mesh_node::security::keys::{AgentNames, ApiKey, KeyId, KeyRecord, KeySet, Role};
-use mesh_node::security::{UtcTime, check_private, create_private};
+use mesh_node::security::{PrivateReplacement, UtcTime, check_private};
 use serde_json::json;
 
 use super::WrongUsage;
 use super::args::USUAL;
 use super::remote_text::json_text;
+use super::values::name;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +68,7 @@ struct NewKeyArgs {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     names: Vec<AgentNames>,
     /// Who has the key; keys with the same owner take over each other's names [default: its id]
-    #[arg(long, value_name = "NAME", value_parser = owner)]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     owner: Option<String>,
     /// How long the key is good, such as 90d or 12h [default: until it is revoked]
     #[arg(long, value_name = "TIME", value_parser = lifetime)]
@@ -124,12 +122,22 @@ fn read(file: &KeysFile) -> anyhow::Result<KeySet> {
     KeySet::read(path).with_context(|| path.display().to_string())
 }
 
-fn write(keys: &KeySet, file: &KeysFile) -> anyhow::Result<()> {
-    keys.write(&file.path).with_context(|| format!("failed to write {}", file.path.display()))
+/// The keys of the file, and the right to replace it: nobody else can before this is dropped.
+fn edit(file: &KeysFile) -> anyhow::Result<(KeySet, PrivateReplacement)> {
+    let begun = PrivateReplacement::begin(&file.path).with_context(|| not_written(file))?;
+    Ok((read(file)?, begun))
+}
+
+fn write(keys: &KeySet, file: &KeysFile, begun: PrivateReplacement) -> anyhow::Result<()> {
+    keys.replace(begun).with_context(|| not_written(file))
+}
+
+fn not_written(file: &KeysFile) -> String {
+    format!("failed to write {}", file.path.display())
 }
 
 fn new(args: &NewKeyArgs) -> anyhow::Result<()> {
-    let mut keys = read(&args.file)?;
+    let (mut keys, begun) = edit(&args.file)?;
     let now = UtcTime::now();
     let former = args.rotate.as_ref().map(|id| {
         keys.get(id).cloned().with_context(|| format!("there is no key {id}")).map_err(WrongUsage)
@@ -164,7 +172,7 @@ fn new(args: &NewKeyArgs) -> anyhow::Result<()> {
             .with_context(|| format!("failed to write the key to {}", path.display()))?,
         None => print(&format!("{}\n", key.reveal())),
     }
-    write(&keys, &args.file)?;
+    write(&keys, &args.file, begun)?;
     let whom = args.to.as_ref().map_or("shown once".to_owned(), |to| to.display().to_string());
     let file = args.file.path.display();
     say(&format!("key {} ({role}): {whom}; services know it by {file}", key.id()));
@@ -183,18 +191,16 @@ fn check_names(record: &KeyRecord) -> anyhow::Result<()> {
 /// Writes a key into a file of a client, in place of one with the same role.
 fn store(key: &ApiKey, path: &Path) -> anyhow::Result<()> {
     let begins = format!("mesh_{}_", key.role());
+    let begun = PrivateReplacement::begin(path)?;
     let mut text = String::new();
     if path.exists() {
         check_private(path)?;
         let former = std::fs::read_to_string(path)?;
         let kept = former.lines().filter(|line| !line.trim_start().starts_with(&begins));
         text = kept.map(|line| format!("{line}\n")).collect();
-    } else {
-        drop(create_private(path)?);
     }
     text.push_str(&format!("{}\n", key.reveal()));
-    let mut file = OpenOptions::new().write(true).truncate(true).open(path)?;
-    Ok(file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?)
+    Ok(begun.finish(text.as_bytes())?)
 }
 
 fn list(args: &ListKeysArgs) -> anyhow::Result<()> {
@@ -233,20 +239,16 @@ fn list(args: &ListKeysArgs) -> anyhow::Result<()> {
 }
 
 fn revoke(args: &RevokeKeysArgs) -> anyhow::Result<()> {
-    let mut keys = read(&args.file)?;
+    let (mut keys, begun) = edit(&args.file)?;
     for id in &args.ids {
         let known = keys.remove(id).with_context(|| format!("there is no key {id}"));
         known.map_err(WrongUsage)?;
     }
-    write(&keys, &args.file)?;
+    write(&keys, &args.file, begun)?;
     if keys.is_empty() {
         say("that was the last key: nobody can do anything now");
     }
     Ok(())
-}
-
-fn owner(text: &str) -> Result<String, &'static str> {
-    if is_name(text) { Ok(text.to_owned()) } else { Err("expected 1 to 64 of A-Z a-z 0-9 . _ -") }
 }
 
 /// Parses a time that may also be in days.

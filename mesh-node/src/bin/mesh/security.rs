@@ -32,7 +32,8 @@ pub(crate) struct SecurityArgs {
     #[arg(long, env = "MESH_ALLOW_ORIGIN", value_name = "https://HOST", value_delimiter = ',', value_parser = origin)]
     pub(crate) allow_origin: Vec<String>,
     /// Addresses that agents may have though they don't register from there: a network, such as
-    /// 10.0.0.0/8, or a domain; may be given several times. Agents call only such addresses, too
+    /// 10.0.0.0/8, or a domain; may be given several times. An agent may call such loopback
+    /// addresses, too
     #[arg(long, env = "MESH_ALLOW_URLS", value_name = "NETWORK", value_delimiter = ',')]
     pub(crate) allow_urls: Vec<AllowedUrls>,
     /// The keys of those who may call this service, as `mesh keys` writes them; read again when it

@@ -121,7 +121,7 @@ pub(super) async fn executor(
         }
         Work::Upstream => Builtin::Upstream(Upstream::new(UpstreamSettings {
             url: args.upstream.clone().context("an upstream has a URL")?,
-            agent_url: format!("{}://{}/rpc", agent.net.scheme(), agent.url),
+            agent_url: format!("{}/rpc", url_for_others(agent)),
             name_for_clients: format!("the upstream of {name}"),
             // If the upstream is an agent, its result may be as large as results may be, and its
             // own envelope comes on top.
@@ -139,7 +139,8 @@ fn synthetic(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Builtin> {
     };
     let behaviour = args.behaviour.as_ref().map(watch).transpose()?;
     let provider = args.provider.clone();
-    let client = Client::new(agent.net.clone(), ClientLimits::default());
+    // The agent itself, wherever it listens.
+    let client = Client::new(agent.net.with_address(&agent.local), ClientLimits::default());
     let synthetic = Synthetic {
         demand: args.demand.unwrap_or(DEMAND),
         speed: args.speed.unwrap_or(1.0),
@@ -149,7 +150,7 @@ fn synthetic(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Builtin> {
         burns: args.burn,
         sessions: Mutex::default(),
         provider: provider.map(|url| ProviderClient::new(url, args.provider_job.clone())),
-        subjobs: SubjobCaller::new(client, Clock::start(), agent.local.to_string()),
+        subjobs: SubjobCaller::new(client, Clock::start(), agent.local.to_string()).of(&agent.name),
     };
     Ok(match behaviour {
         None => Builtin::Synthetic(synthetic),
@@ -166,8 +167,17 @@ fn command(args: &WorkArgs, agent: &NewAgent) -> JobCommand {
     JobCommand {
         program: words.next().unwrap_or_default(),
         args: words.collect(),
-        agent_url: format!("http://{}/rpc", agent.local),
+        agent_url: match agent.net.scheme() {
+            // The certificate is one of that name.
+            "https" => format!("{}/rpc", url_for_others(agent)),
+            _ => format!("http://{}/rpc", agent.local),
+        },
     }
+}
+
+/// Where others reach the agent.
+fn url_for_others(agent: &NewAgent) -> String {
+    format!("{}://{}", agent.net.scheme(), agent.url)
 }
 
 /// Makes sure that commands end with this process, and that their orphans are reaped. Done once for

@@ -139,6 +139,13 @@ impl<N: Net> Client<N> {
         self.send_within((destination, None), request, timeout).await
     }
 
+    /// Adds what this process shows at `destination`, if it has something to show there.
+    fn show_key(&self, destination: &str, request: &mut Request<Full<Bytes>>) {
+        if let Some(value) = self.net.authorization(destination) {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+    }
+
     /// Sends a request and reads the whole answer before `timeout` is over.
     async fn send_within(
         &self,
@@ -146,9 +153,7 @@ impl<N: Net> Client<N> {
         mut request: Box<Request<Full<Bytes>>>,
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
-        if let Some(value) = self.net.authorization(destination) {
-            request.headers_mut().insert(AUTHORIZATION, value);
-        }
+        self.show_key(destination, &mut request);
         let began = self.pool.now();
         let sent = AtomicBool::new(false);
         // Pinned here, because it is large and the timeout around it would make another copy.

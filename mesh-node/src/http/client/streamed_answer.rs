@@ -68,13 +68,15 @@ impl<N: Net> Client<N> {
     async fn stream_within(
         &self,
         destination: &str,
-        request: Box<Request<Full<Bytes>>>,
+        mut request: Box<Request<Full<Bytes>>>,
         most_bytes: usize,
         timeout: Duration,
     ) -> Result<StreamedAnswer, HttpError> {
+        self.show_key(destination, &mut request);
         let sent = AtomicBool::new(false);
         let answer = async {
             let mut connection = self.open(destination).await?;
+            connection.check_peer(None)?;
             sent.store(true, Ordering::Relaxed);
             match connection.send(request).await? {
                 Sent::Answered(response) => Ok((connection, response)),

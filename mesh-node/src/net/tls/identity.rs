@@ -8,13 +8,14 @@ use std::time::Duration;
 use mesh_core::reach::host_of;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::chain::names_of;
 use super::files::{TlsConfigs, TlsError, TlsFiles};
+use super::handshake_turns::HandshakeTurns;
 use super::server_stream::ServerTlsStream;
 use crate::Clock;
 use crate::metrics::MetricsPage;
@@ -22,9 +23,6 @@ use crate::net::StreamPeer;
 use crate::process::log_throttle::LogThrottle;
 use crate::security::{UtcTime, WatchedFile};
 
-/// How many handshakes of clients may be under way at once. Each of them costs as much CPU as some
-/// hundred requests; others wait for their turn.
-const MOST_HANDSHAKES: usize = 64;
 /// How long a handshake with a client may take, its turn included.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -37,7 +35,7 @@ pub struct TlsIdentity {
     watched: WatchedFile,
     configs: RwLock<Arc<TlsConfigs>>,
     generation: watch::Sender<u64>,
-    handshakes: Arc<Semaphore>,
+    turns: HandshakeTurns,
     done: AtomicU64,
     failed: AtomicU64,
     reload_failures: AtomicU64,
@@ -58,7 +56,7 @@ impl TlsIdentity {
             watched,
             configs: RwLock::new(Arc::new(configs)),
             generation: watch::Sender::new(0),
-            handshakes: Arc::new(Semaphore::new(MOST_HANDSHAKES)),
+            turns: HandshakeTurns::default(),
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             reload_failures: AtomicU64::new(0),
@@ -110,9 +108,9 @@ impl TlsIdentity {
         ServerTlsStream::new(self.clone(), stream, peer)
     }
 
-    /// A place among the handshakes that may be under way.
-    pub(super) fn handshakes(&self) -> Arc<Semaphore> {
-        self.handshakes.clone()
+    /// The handshakes that clients have under way.
+    pub(super) const fn turns(&self) -> &HandshakeTurns {
+        &self.turns
     }
 
     /// Counts the handshake of a client, and logs one that failed.

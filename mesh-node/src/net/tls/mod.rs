@@ -3,6 +3,7 @@
 mod chain;
 mod der;
 mod files;
+mod handshake_turns;
 mod identity;
 mod server_stream;
 

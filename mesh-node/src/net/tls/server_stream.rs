@@ -91,7 +91,7 @@ async fn shake(
         refuse_plain(&mut stream).await?;
         return Err(io::Error::other("it speaks no TLS"));
     }
-    let _turn = identity.handshakes().acquire_owned().await.map_err(io::Error::other)?;
+    let _turn = identity.turns().wait(stream.peer_addr()?.ip()).await;
     // All of the configuration is taken anew for each stream: authorities and lists of revoked
     // certificates are parts of it.
     let config = identity.configs().server.clone();

@@ -62,7 +62,7 @@ impl ClientKeys {
     pub fn of(keys: Vec<ApiKey>) -> Self {
         use Role::{Admin, Call, Observe, Register};
         let for_registry = first_of(&keys, [Register, Admin, Call, Observe]);
-        let for_agents = first_of(&keys, [Call, Admin]);
+        let for_agents = first_of(&keys, [Call]);
         Self { keys, for_registry, for_agents }
     }
 

@@ -1,11 +1,13 @@
 //! Limits the failed attempts of each address to get in.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
+
+use crate::security::client_network;
 
 /// How many attempts of an address may fail at once.
 const BURST: u32 = 10;
@@ -14,8 +16,7 @@ const REFILL: Duration = Duration::from_secs(6);
 /// How many addresses are remembered. Beyond it, all are forgotten.
 const MOST_ADDRESSES: usize = 1 << 12;
 
-/// Counts the failed attempts of each address. All addresses of an IPv6 network of 64 bits count as
-/// one, because whoever has one of them has all.
+/// Counts the failed attempts of each client, by its [`client_network`].
 #[derive(Debug, Default)]
 pub(super) struct FailedAttempts(Mutex<BTreeMap<IpAddr, FailureBudget>>);
 
@@ -35,7 +36,7 @@ impl FailedAttempts {
             all.clear();
         }
         let full = FailureBudget { left: BURST, refilled: now };
-        let budget = all.entry(network(from)).or_insert(full);
+        let budget = all.entry(client_network(from)).or_insert(full);
         budget.refill(now);
         match budget.left.checked_sub(1) {
             Some(left) => {
@@ -60,14 +61,6 @@ impl FailureBudget {
     }
 }
 
-/// What counts as one address.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,13 +82,5 @@ mod tests {
             assert_eq!(attempts.count(me, at(1000)), None);
         }
         assert!(attempts.count(me, at(1000)).is_some(), "no more than the burst is saved up");
-    }
-
-    #[test]
-    fn one_network_of_ipv6_is_one_address() {
-        let ip = |text: &str| network(text.parse().expect("an address"));
-        assert_eq!(ip("2001:db8::1"), ip("2001:db8::ffff:1"));
-        assert_ne!(ip("2001:db8::1"), ip("2001:db8:0:1::1"));
-        assert_eq!(ip("::ffff:10.0.0.1"), ip("10.0.0.1"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::api_key::{ApiKey, KeyDigest, KeyId, Role};
 use crate::files::read_text;
-use crate::security::private_file::{check_private, replace_privately};
+use crate::security::private_file::{PrivateReplacement, check_private};
 use crate::security::utc::UtcTime;
 
 /// The largest key file that is read: some 10,000 keys.
@@ -244,11 +244,20 @@ impl KeySet {
     /// # Errors
     /// If it can't be written, or somebody else is writing it.
     pub fn write(&self, path: &Path) -> Result<(), KeyFileError> {
+        self.replace(PrivateReplacement::begin(path)?)
+    }
+
+    /// Writes the file whose replacement has begun: so the keys may have been read and changed in
+    /// between.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn replace(&self, file: PrivateReplacement) -> Result<(), KeyFileError> {
         let (count, key) = (Some(self.0.len()), Some(self.0.values().map(raw).collect()));
         let text = toml::to_string(&RawKeyFile { count, key });
         let text = text.map_err(|error| io::Error::other(error.to_string()))?;
         let text = format!("{HEADER}\n{text}");
-        Ok(replace_privately(path, |file| file.write_all(text.as_bytes()))?)
+        Ok(file.finish(text.as_bytes())?)
     }
 
     /// Whether there is no key at all.
