@@ -173,7 +173,7 @@ impl DurableRegistry {
         match self.ask(now, live.clone(), caller, asked) {
             Ok(()) => RegistryAnswer::Later(caller),
             Err(_) => {
-                self.end_unstored(now, live);
+                self.end_unstored(live);
                 RegistryAnswer::Now(Err(DeregisterError::StoreUnavailable))
             }
         }
@@ -353,9 +353,10 @@ impl DurableRegistry {
     }
 
     /// Takes a lease out of the list, whose end the store will be told later.
-    fn end_unstored(&mut self, now: Timestamp, name: Name) {
-        // It is live, as the caller has checked.
-        let _ = self.registry.handle_deregister(now, &name, None);
+    fn end_unstored(&mut self, name: Name) {
+        if let Some(lease) = self.registry.leases.remove(&name) {
+            self.registry.end(&lease, LeaseNoteKind::Deregistered);
+        }
         self.ending.insert(name.clone());
         self.dirty.insert(name);
     }

@@ -227,17 +227,43 @@ impl DurableRegistry {
         self.dirty.insert(name.clone());
     }
 
-    /// Tells those who wait for a change that the store does not answer.
+    /// Tells those who wait for a change that the store does not answer. A lease that one of them
+    /// wants to end leaves the list nevertheless.
     pub(super) fn disappoint(&mut self, name: &Name) {
         let Some(pending) = self.pending.get_mut(name) else { return };
-        (pending.first, pending.reply) = (None, None);
+        pending.first = None;
+        if let Some(reply) = pending.reply.take() {
+            // What the first one wants has come back from the store.
+            self.reply_to_first(name, reply);
+        }
+        let Some(pending) = self.pending.get_mut(name) else { return };
         for (caller, asked) in std::mem::take(&mut pending.callers) {
-            let reply = asked.unavailable();
-            if let CallerWish::Register(registration) = asked {
-                self.registry.refuse(registration, &RegisterError::StoreUnavailable);
+            let mut reply = asked.unavailable();
+            match asked {
+                CallerWish::Register(registration) => {
+                    self.registry.refuse(registration, &RegisterError::StoreUnavailable);
+                }
+                CallerWish::Deregister(incarnation, leaver) => {
+                    match self.may_leave(name, incarnation, leaver.as_ref()) {
+                        Ok(()) => self.end_unstored(name.clone()),
+                        refused => reply = StoreReply::Deregistered(refused),
+                    }
+                }
+                CallerWish::Drain(_) => {}
             }
             self.effects.push_back(StoreEffect::Reply { caller, reply });
         }
+    }
+
+    /// Whether a caller may end the lease of a name.
+    fn may_leave(
+        &self,
+        name: &Name,
+        incarnation: Option<u64>,
+        caller: Option<&Arc<str>>,
+    ) -> Result<(), DeregisterError> {
+        let live = self.registry.leases.get(name).ok_or(DeregisterError::UnknownLease)?;
+        super::may_end(live, incarnation, caller)
     }
 
     fn reply_to_first(&mut self, name: &Name, reply: StoreReply) {
@@ -289,8 +315,7 @@ impl DurableRegistry {
                 }
             },
             CallerWish::Deregister(incarnation, caller) => {
-                let live = self.registry.leases.get(name).ok_or(DeregisterError::UnknownLease);
-                match live.and_then(|live| super::may_end(live, incarnation, caller.as_ref())) {
+                match self.may_leave(name, incarnation, caller.as_ref()) {
                     Ok(()) => return None,
                     refused => StoreReply::Deregistered(refused),
                 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::profile::Profile;
 use crate::registry::{LeaseConfig, MemoryStore, StoreChange};
 
+mod goodbyes;
 mod owners;
 
 const TTL: Duration = Duration::from_secs(30);
