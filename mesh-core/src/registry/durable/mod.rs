@@ -73,6 +73,8 @@ pub struct DurableRegistry {
     mirror: BTreeMap<Name, LeaseRecord>,
     /// The names whose records say that a lease is over.
     ended: Tombstones,
+    /// Those that are too many: their records leave the store.
+    excess: BTreeSet<Name>,
     /// Names whose ends the store does not know yet, or has lost.
     ending: BTreeSet<Name>,
     /// Names whose records may have to change, without anybody waiting for it.
@@ -102,6 +104,7 @@ impl DurableRegistry {
             keeping,
             mirror: BTreeMap::new(),
             ended: Tombstones::new(usize::MAX),
+            excess: BTreeSet::new(),
             ending: BTreeSet::new(),
             dirty: BTreeSet::new(),
             pending: BTreeMap::new(),

@@ -147,15 +147,7 @@ impl DurableRegistry {
         let record = match (live, last) {
             (Some(live), last) => Some(LeaseRecord::of(live, last)),
             (None, Some(last)) if self.ending.contains(&name) && !last.ended => Some(last.end()),
-            // Only a registry alone forgets ends by itself; shared stores forget them.
-            (None, Some(last))
-                if last.ended
-                    && self.keeping == Keeping::Alone
-                    && self.ended.len() > self.registry.config.max_tombstones
-                    && self.ended.oldest() == Some(&name) =>
-            {
-                None
-            }
+            (None, Some(last)) if last.ended && self.excess.contains(&name) => None,
             (None, _) => {
                 self.ending.remove(&name);
                 return;
