@@ -10,6 +10,7 @@ use crate::profile::Profile;
 use crate::registry::{LeaseConfig, MemoryStore, StoreChange};
 
 mod ends;
+mod forgotten;
 mod goodbyes;
 mod owners;
 
