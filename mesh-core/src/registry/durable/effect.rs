@@ -62,8 +62,9 @@ pub enum StoreReply {
 pub enum ChangeOutcome {
     /// The store has the new record, and won't lose it. This was the store's revision then.
     Stored(u64),
-    /// The store has another record than the registry expected. The change that made it is in the
-    /// store by this revision, at the latest.
+    /// The store has another record than the registry expected, or none. The change that made it is
+    /// in the store by this revision, at the latest, unless the store has forgotten the record
+    /// without telling.
     Outdated(u64),
     /// The store has not made the change.
     Failed,

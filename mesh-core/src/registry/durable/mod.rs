@@ -73,6 +73,8 @@ pub struct DurableRegistry {
     mirror: BTreeMap<Name, LeaseRecord>,
     /// The names whose records say that a lease is over.
     ended: Tombstones,
+    /// Those that are too many: their records leave the store.
+    excess: BTreeSet<Name>,
     /// Names whose ends the store does not know yet, or has lost.
     ending: BTreeSet<Name>,
     /// Names whose records may have to change, without anybody waiting for it.
@@ -102,6 +104,7 @@ impl DurableRegistry {
             keeping,
             mirror: BTreeMap::new(),
             ended: Tombstones::new(usize::MAX),
+            excess: BTreeSet::new(),
             ending: BTreeSet::new(),
             dirty: BTreeSet::new(),
             pending: BTreeMap::new(),
@@ -173,7 +176,7 @@ impl DurableRegistry {
         match self.ask(now, live.clone(), caller, asked) {
             Ok(()) => RegistryAnswer::Later(caller),
             Err(_) => {
-                self.end_unstored(now, live);
+                self.end_unstored(live);
                 RegistryAnswer::Now(Err(DeregisterError::StoreUnavailable))
             }
         }
@@ -353,9 +356,10 @@ impl DurableRegistry {
     }
 
     /// Takes a lease out of the list, whose end the store will be told later.
-    fn end_unstored(&mut self, now: Timestamp, name: Name) {
-        // It is live, as the caller has checked.
-        let _ = self.registry.handle_deregister(now, &name, None);
+    fn end_unstored(&mut self, name: Name) {
+        if let Some(lease) = self.registry.leases.remove(&name) {
+            self.registry.end(&lease, LeaseNoteKind::Deregistered);
+        }
         self.ending.insert(name.clone());
         self.dirty.insert(name);
     }

@@ -51,7 +51,7 @@ impl DurableRegistry {
             // The store has forgotten it; that ends no lease.
             self.mirror.remove(name);
             self.ended.remove(name);
-            self.let_go_of_ends();
+            self.excess.remove(name);
             self.dirty.insert(name.clone());
             return;
         };
@@ -89,6 +89,7 @@ impl DurableRegistry {
 
     /// Counts a record that says that a lease is over.
     fn remember_end(&mut self, record: &LeaseRecord) {
+        self.excess.remove(&record.name);
         if record.ended {
             self.ended.add(record.name.clone(), record.greatest.unwrap_or_default());
             self.let_go_of_ends();
@@ -102,12 +103,13 @@ impl DurableRegistry {
         while self.ended.len() > self.registry.config.max_tombstones
             && let Some(oldest) = self.ended.oldest().cloned()
         {
-            if self.keeping == Keeping::Alone {
-                // It goes from the store first.
-                self.dirty.insert(oldest);
-                return;
-            }
             self.ended.remove(&oldest);
+            if self.keeping == Keeping::Alone {
+                // Only a registry alone forgets ends by itself; shared stores forget them.
+                self.dirty.insert(oldest.clone());
+                self.excess.insert(oldest);
+                continue;
+            }
             self.mirror.remove(&oldest);
         }
     }

@@ -41,14 +41,25 @@ impl CallerWish {
     }
 }
 
+/// Who waits for a change.
+#[derive(Clone, Debug)]
+pub(super) struct WaitingCaller {
+    caller: CallerId,
+    asked: CallerWish,
+    /// When it is told that the store takes too long.
+    until: Timestamp,
+}
+
 /// A change of a name's record that is under way.
 #[derive(Debug)]
 pub(super) struct PendingChange {
+    /// The record that the store must have.
+    expected: Option<LeaseRecord>,
     /// The new record; `None`: the record goes.
     pub(super) record: Option<LeaseRecord>,
     pub(super) stage: ChangeStage,
     /// Those who wait, the first one first; what they want is decided when the change is done.
-    pub(super) callers: VecDeque<(CallerId, CallerWish)>,
+    pub(super) callers: VecDeque<WaitingCaller>,
     /// The caller for whom the change is made, if it still waits; then it is the first.
     first: Option<CallerId>,
     /// The answer to that caller, if the change has come back from the store before the store has
@@ -62,8 +73,10 @@ pub(super) struct PendingChange {
 pub(super) enum ChangeStage {
     /// The store was asked.
     Writing,
-    /// It waits until the changes up to this revision are taken over.
-    Behind(u64),
+    /// It is made, and waits until the changes up to its own are taken over.
+    Made,
+    /// The store has another record than was expected. It waits for the change that made that one.
+    Outdated,
 }
 
 impl DurableRegistry {
@@ -80,24 +93,27 @@ impl DurableRegistry {
             return Err(asked);
         }
         let Some(pending) = self.pending.get_mut(&name) else {
-            self.begin(now, name, VecDeque::from([(caller, asked)]));
+            let caller = WaitingCaller { caller, asked, until: now + PATIENCE };
+            self.begin(name, VecDeque::from([caller]));
             return Ok(());
         };
         if pending.callers.len() >= MAX_CALLERS {
             return Err(asked);
         }
+        let until = now + PATIENCE;
         // The first one who waits for a change that nobody waited for.
         if pending.callers.is_empty() {
-            pending.deadline = now + PATIENCE;
-            self.deadlines.insert((pending.deadline, name));
+            pending.deadline = until;
+            self.deadlines.insert((until, name));
         }
-        pending.callers.push_back((caller, asked));
+        pending.callers.push_back(WaitingCaller { caller, asked, until });
         Ok(())
     }
 
     /// Begins the change that the first of these callers needs. There is one.
-    fn begin(&mut self, now: Timestamp, name: Name, callers: VecDeque<(CallerId, CallerWish)>) {
-        let Some((_, asked)) = callers.front() else { return };
+    fn begin(&mut self, name: Name, callers: VecDeque<WaitingCaller>) {
+        let Some(WaitingCaller { asked, until, .. }) = callers.front() else { return };
+        let deadline = *until;
         let last = self.mirror.get(&name);
         let live = self.registry.leases.get(&name);
         let record = match asked {
@@ -112,7 +128,6 @@ impl DurableRegistry {
                 LeaseRecord { draining: *draining, ..LeaseRecord::of(live, last) }
             }
         };
-        let deadline = now + PATIENCE;
         self.deadlines.insert((deadline, name.clone()));
         self.persist(name, Some(record), callers, deadline);
     }
@@ -121,18 +136,24 @@ impl DurableRegistry {
         &mut self,
         name: Name,
         record: Option<LeaseRecord>,
-        callers: VecDeque<(CallerId, CallerWish)>,
+        callers: VecDeque<WaitingCaller>,
         deadline: Timestamp,
     ) {
         self.changes += 1;
         let id = ChangeId(self.changes);
         let expected = self.mirror.get(&name).cloned();
-        let change = StoreChange { id, name: name.clone(), expected, record: record.clone() };
+        let change = StoreChange {
+            id,
+            name: name.clone(),
+            expected: expected.clone(),
+            record: record.clone(),
+        };
         self.effects.push_back(StoreEffect::Persist(change));
         self.writing.insert(id, name.clone());
         let stage = ChangeStage::Writing;
-        let first = callers.front().map(|(caller, _)| *caller);
-        let pending = PendingChange { record, stage, callers, first, reply: None, deadline };
+        let first = callers.front().map(|first| first.caller);
+        let reply = None;
+        let pending = PendingChange { expected, record, stage, callers, first, reply, deadline };
         self.pending.insert(name, pending);
     }
 
@@ -147,15 +168,7 @@ impl DurableRegistry {
         let record = match (live, last) {
             (Some(live), last) => Some(LeaseRecord::of(live, last)),
             (None, Some(last)) if self.ending.contains(&name) && !last.ended => Some(last.end()),
-            // Only a registry alone forgets ends by itself; shared stores forget them.
-            (None, Some(last))
-                if last.ended
-                    && self.keeping == Keeping::Alone
-                    && self.ended.len() > self.registry.config.max_tombstones
-                    && self.ended.oldest() == Some(&name) =>
-            {
-                None
-            }
+            (None, Some(last)) if last.ended && self.excess.contains(&name) => None,
             (None, _) => {
                 self.ending.remove(&name);
                 return;
@@ -190,19 +203,47 @@ impl DurableRegistry {
                 }
                 self.settle(now, name);
             }
-            ChangeOutcome::Stored(revision) | ChangeOutcome::Outdated(revision)
-                if revision > self.revision =>
-            {
-                pending.stage = ChangeStage::Behind(revision);
-                self.behind.insert((revision, name));
+            // Nobody else writes there: what the registry knows is wrong.
+            ChangeOutcome::Outdated(_) if self.keeping == Keeping::Alone => self.lose(&name),
+            ChangeOutcome::Failed | ChangeOutcome::Unknown => self.lose(&name),
+            ChangeOutcome::Stored(revision) => self.wait(now, (revision, name), ChangeStage::Made),
+            ChangeOutcome::Outdated(revision) => {
+                self.wait(now, (revision, name), ChangeStage::Outdated);
             }
-            // The store must have had the record: what the registry knows of it was wrong.
-            ChangeOutcome::Outdated(_) | ChangeOutcome::Failed | ChangeOutcome::Unknown => {
-                self.fail(&name);
-                self.handle_lost();
-            }
-            ChangeOutcome::Stored(_) => self.settle(now, name),
         }
+    }
+
+    /// A change counts when all changes up to a revision are taken over.
+    fn wait(&mut self, now: Timestamp, (revision, name): (u64, Name), stage: ChangeStage) {
+        if let Some(pending) = self.pending.get_mut(&name) {
+            pending.stage = stage;
+            self.behind.insert((revision, name));
+            self.settle_behind(now);
+        }
+    }
+
+    /// The store does not have the record that a change expected, and all changes that led there
+    /// are taken over: decides again, with what the registry knows now.
+    fn look_again(&mut self, now: Timestamp, name: Name) {
+        let Some(pending) = self.pending.get(&name) else { return };
+        let known = self.mirror.get(&name);
+        // As a rule another registry has changed the record.
+        if known == pending.expected.as_ref() {
+            if known.is_none() {
+                // It has a record of which it has told nothing, so it may have lost changes.
+                return self.lose(&name);
+            }
+            // Not every store tells that it has forgotten a record. If it has another one instead,
+            // the next attempt shows that.
+            self.take_over(now, &name, None);
+        }
+        self.settle(now, name);
+    }
+
+    /// The store has failed a change.
+    fn lose(&mut self, name: &Name) {
+        self.fail(name);
+        self.handle_lost();
     }
 
     /// The store does not answer, or its changes don't come any more: until all records are listed
@@ -227,22 +268,48 @@ impl DurableRegistry {
         self.dirty.insert(name.clone());
     }
 
-    /// Tells those who wait for a change that the store does not answer.
+    /// Tells those who wait for a change that the store does not answer. A lease that one of them
+    /// wants to end leaves the list nevertheless.
     pub(super) fn disappoint(&mut self, name: &Name) {
         let Some(pending) = self.pending.get_mut(name) else { return };
-        (pending.first, pending.reply) = (None, None);
-        for (caller, asked) in std::mem::take(&mut pending.callers) {
-            let reply = asked.unavailable();
-            if let CallerWish::Register(registration) = asked {
-                self.registry.refuse(registration, &RegisterError::StoreUnavailable);
+        pending.first = None;
+        if let Some(reply) = pending.reply.take() {
+            // What the first one wants has come back from the store.
+            self.reply_to_first(name, reply);
+        }
+        let Some(pending) = self.pending.get_mut(name) else { return };
+        for WaitingCaller { caller, asked, .. } in std::mem::take(&mut pending.callers) {
+            let mut reply = asked.unavailable();
+            match asked {
+                CallerWish::Register(registration) => {
+                    self.registry.refuse(registration, &RegisterError::StoreUnavailable);
+                }
+                CallerWish::Deregister(incarnation, leaver) => {
+                    match self.may_leave(name, incarnation, leaver.as_ref()) {
+                        Ok(()) => self.end_unstored(name.clone()),
+                        refused => reply = StoreReply::Deregistered(refused),
+                    }
+                }
+                CallerWish::Drain(_) => {}
             }
             self.effects.push_back(StoreEffect::Reply { caller, reply });
         }
     }
 
+    /// Whether a caller may end the lease of a name.
+    fn may_leave(
+        &self,
+        name: &Name,
+        incarnation: Option<u64>,
+        caller: Option<&Arc<str>>,
+    ) -> Result<(), DeregisterError> {
+        let live = self.registry.leases.get(name).ok_or(DeregisterError::UnknownLease)?;
+        super::may_end(live, incarnation, caller)
+    }
+
     fn reply_to_first(&mut self, name: &Name, reply: StoreReply) {
         let Some(pending) = self.pending.get_mut(name) else { return };
-        if let Some((caller, _)) = pending.callers.pop_front() {
+        if let Some(WaitingCaller { caller, .. }) = pending.callers.pop_front() {
             self.effects.push_back(StoreEffect::Reply { caller, reply });
         }
     }
@@ -253,10 +320,15 @@ impl DurableRegistry {
             && *revision <= self.revision
             && let Some((_, name)) = self.behind.pop_first()
         {
-            if let Some(reply) = self.pending.get_mut(&name).and_then(|it| it.reply.take()) {
+            let Some(pending) = self.pending.get_mut(&name) else { continue };
+            let (stage, reply) = (pending.stage, pending.reply.take());
+            if let Some(reply) = reply {
                 self.reply_to_first(&name, reply);
             }
-            self.settle(now, name);
+            match stage {
+                ChangeStage::Outdated => self.look_again(now, name),
+                ChangeStage::Made | ChangeStage::Writing => self.settle(now, name),
+            }
         }
     }
 
@@ -265,10 +337,10 @@ impl DurableRegistry {
         let Some(pending) = self.pending.remove(&name) else { return };
         self.deadlines.remove(&(pending.deadline, name.clone()));
         let mut callers = pending.callers;
-        while let Some((caller, asked)) = callers.front() {
+        while let Some(WaitingCaller { caller, asked, .. }) = callers.front() {
             let caller = *caller;
             let Some(reply) = self.answer(now, &name, asked.clone()) else {
-                return self.begin(now, name, callers);
+                return self.begin(name, callers);
             };
             callers.pop_front();
             self.effects.push_back(StoreEffect::Reply { caller, reply });
@@ -289,8 +361,7 @@ impl DurableRegistry {
                 }
             },
             CallerWish::Deregister(incarnation, caller) => {
-                let live = self.registry.leases.get(name).ok_or(DeregisterError::UnknownLease);
-                match live.and_then(|live| super::may_end(live, incarnation, caller.as_ref())) {
+                match self.may_leave(name, incarnation, caller.as_ref()) {
                     Ok(()) => return None,
                     refused => StoreReply::Deregistered(refused),
                 }
@@ -313,7 +384,9 @@ impl DurableRegistry {
         if pending.first.is_none() {
             return false;
         }
-        let Some((_, asked)) = pending.callers.front().cloned() else { return false };
+        let Some(WaitingCaller { asked, .. }) = pending.callers.front().cloned() else {
+            return false;
+        };
         let reply = match asked {
             CallerWish::Register(registration) => {
                 StoreReply::Registered(Ok(self.grant(now, registration)))

@@ -9,6 +9,9 @@ use super::*;
 use crate::profile::Profile;
 use crate::registry::{LeaseConfig, MemoryStore, StoreChange};
 
+mod ends;
+mod forgotten;
+mod goodbyes;
 mod owners;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -323,22 +326,6 @@ fn what_the_store_forgets_is_written_again_while_the_agent_is_heard() {
     one.settle(at(21), &mut store);
     one.settle(at(21), &mut store);
     assert_eq!((one.names(at(21)), store.list().0.len()), (vec!["a h:1".to_owned()], 1));
-}
-
-#[test]
-fn the_ends_that_are_remembered_are_bounded() {
-    let mut store = MemoryStore::default();
-    let mut driven = Driven::new(Keeping::Alone, at(0), &store);
-    driven.registry.registry.config.max_tombstones = 3;
-    for number in 0..8_u64 {
-        let name = format!("agent-{number}");
-        driven.register(at(0), &mut store, registration(&name, "h:1", 1)).unwrap();
-        let _ = driven.registry.handle_deregister(at(0), &name, None, None);
-        driven.settle(at(0), &mut store);
-    }
-    driven.settle(at(0), &mut store);
-    let left: Vec<_> = store.list().0.iter().map(|record| record.name.to_string()).collect();
-    assert_eq!(left, ["agent-5", "agent-6", "agent-7"]);
 }
 
 #[test]
