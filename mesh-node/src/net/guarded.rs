@@ -78,9 +78,9 @@ impl GuardedNet {
     /// The same network, where this address (`host:port`) is called, too, whatever it is.
     #[must_use]
     pub fn with_address(&self, address: &str) -> Self {
-        let mut rules = CallRules::clone(&self.rules);
-        rules.named.push(address.to_owned());
-        Self { rules: Arc::new(rules), ..self.clone() }
+        let mut network = self.clone();
+        Arc::make_mut(&mut network.rules).named.push(address.to_owned());
+        network
     }
 
     /// How addresses of this network begin in a URL: `https` or `http`.
