@@ -1,5 +1,6 @@
 //! What carries out the changes of the store, and brings the news of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,12 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
 use super::driver::RegistryDriver;
+use super::outage::Outage;
 use super::store::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError};
 use crate::Observer;
 
-/// The wait before the store is asked again after an error; it doubles each time.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-/// The longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(2);
+/// If nothing fails for so long, a store that could not be read works again.
+const QUIET: Duration = Duration::from_secs(10);
 /// After so many TTLs all records are listed again, in case a store has changed without telling.
 const TTLS_PER_LIST: u32 = 10;
 
@@ -26,12 +26,14 @@ pub(super) struct StoreKeeper {
     changes: UnboundedSender<StoreChange>,
     received: Mutex<UnboundedReceiver<StoreChange>>,
     list: Notify,
+    outage: Outage,
 }
 
 impl StoreKeeper {
     pub(super) fn new(store: Option<Arc<dyn Store>>) -> Self {
         let (changes, received) = unbounded_channel();
-        Self { store, changes, received: Mutex::new(received), list: Notify::new() }
+        let (list, outage) = (Notify::new(), Outage::default());
+        Self { store, changes, received: Mutex::new(received), list, outage }
     }
 
     pub(super) fn keeping(&self) -> Keeping {
@@ -67,103 +69,147 @@ impl<O: Observer> RegistryDriver<O> {
         self.with(|registry, now| registry.handle_loaded(now, records, revision));
     }
 
+    /// Makes changes, as many at once as the store takes. The others wait in the channel, and have
+    /// not been sent: if a change fails meanwhile, they have failed, too.
     async fn make_changes(self: &Arc<Self>, store: Arc<dyn Store>) {
         let mut received = self.keeper.received.lock().await;
         let mut under_way = JoinSet::new();
         loop {
             tokio::select! {
                 biased;
-                Some(_) = under_way.join_next() => {}
-                Some(change) = received.recv() => {
-                    let (driver, store) = (self.clone(), store.clone());
-                    under_way.spawn(async move {
-                        let id = change.id;
-                        let made = tokio::time::timeout(CHANGE_TIMEOUT, store.change(change)).await;
-                        let outcome = made.unwrap_or(ChangeOutcome::Unknown);
-                        driver.with(|registry, now| registry.handle_persisted(now, id, outcome));
-                    });
+                Some(ended) = under_way.join_next() => {
+                    if !ended.is_ok_and(|is_answered| is_answered) {
+                        self.give_up(&mut received);
+                    }
+                }
+                Some(change) = received.recv(), if under_way.len() < store.most_at_once() => {
+                    under_way.spawn(self.clone().make(store.clone(), change));
                 }
             }
         }
+    }
+
+    /// Makes a change. False if nobody knows whether the store has made it.
+    async fn make(self: Arc<Self>, store: Arc<dyn Store>, change: StoreChange) -> bool {
+        let id = change.id;
+        let made = tokio::time::timeout(CHANGE_TIMEOUT, store.change(change)).await;
+        let outcome = made.unwrap_or(ChangeOutcome::Unknown);
+        match outcome {
+            ChangeOutcome::Stored(_) => self.keeper.outage.is_over(),
+            ChangeOutcome::Outdated(_) => {}
+            ChangeOutcome::Failed | ChangeOutcome::Unknown => self.keeper.outage.has_refused(),
+        }
+        self.with(|registry, now| registry.handle_persisted(now, id, outcome));
+        !matches!(outcome, ChangeOutcome::Failed | ChangeOutcome::Unknown)
+    }
+
+    /// The store fails: the changes that wait are not sent.
+    fn give_up(&self, received: &mut UnboundedReceiver<StoreChange>) {
+        self.with(|registry, now| {
+            while let Ok(StoreChange { id, .. }) = received.try_recv() {
+                registry.handle_persisted(now, id, ChangeOutcome::Failed);
+            }
+        });
     }
 
     /// Tells the registry of the changes that other registries make, and lists all records when it
     /// has to.
     async fn follow(&self, store: Arc<dyn Store>) {
+        let outage = &self.keeper.outage;
         loop {
-            let next_list = self.clock.now() + self.ttl.saturating_mul(TTLS_PER_LIST);
-            let followed = async {
-                loop {
-                    let (after, is_up) =
-                        self.with(|registry, _| (registry.revision(), registry.is_store_up()));
-                    if !is_up {
-                        return StoreError::Forgotten;
+            let (now, ttl) = (self.clock.now(), self.ttl);
+            let wait = tokio::select! {
+                biased;
+                () = self.keeper.list.notified() => {
+                    if self.with(|registry, _| registry.is_store_up()) {
+                        // It is listed already, because its changes did not come any more.
+                        continue;
                     }
-                    match store.news(after).await {
-                        Ok(news) => self.with(|registry, now| {
-                            registry.handle_heard(now, news.changes, news.revision);
-                        }),
-                        Err(error) => return error,
+                    let why = store.why_it_failed();
+                    outage.failed(why.as_deref().unwrap_or("a change was not made"))
+                }
+                error = self.hear(&*store) => match error {
+                    StoreError::Forgotten => outage.next_wait(),
+                    error => {
+                        self.with(|registry, _| registry.handle_lost());
+                        outage.failed(&error.to_string())
                     }
+                },
+                () = self.clock.sleep_until(now + QUIET), if outage.passes_by_itself() => {
+                    outage.is_over();
+                    continue;
+                }
+                () = self.clock.sleep_until(now + ttl.saturating_mul(TTLS_PER_LIST)) => {
+                    Duration::ZERO
                 }
             };
-            tokio::select! {
-                biased;
-                () = self.keeper.list.notified() => {}
-                error = followed => {
-                    if let StoreError::Unavailable(error) = &error {
-                        tracing::warn!(%error, "the store's changes don't come any more");
-                        self.with(|registry, _| registry.handle_lost());
-                    }
-                }
-                () = self.clock.sleep_until(next_list) => {}
-            }
+            self.clock.sleep_until(self.clock.now() + wait).await;
             self.list(&*store).await;
+        }
+    }
+
+    /// Tells the registry of changes until the store fails, or the registry has to list all records.
+    async fn hear(&self, store: &dyn Store) -> StoreError {
+        loop {
+            let (after, is_up) =
+                self.with(|registry, _| (registry.revision(), registry.is_store_up()));
+            if !is_up {
+                return StoreError::Forgotten;
+            }
+            match store.news(after).await {
+                Ok(news) => {
+                    if !news.changes.is_empty() {
+                        self.keeper.outage.is_over();
+                    }
+                    self.with(|registry, now| {
+                        registry.handle_heard(now, news.changes, news.revision);
+                    });
+                }
+                Err(error) => return error,
+            }
         }
     }
 
     /// Lists all records until that succeeds.
     async fn list(&self, store: &dyn Store) {
-        let mut retry = FIRST_RETRY;
-        let mut is_told = false;
         loop {
             let error = match tokio::time::timeout(LIST_TIMEOUT, store.list()).await {
-                Ok(Ok(contents)) => {
-                    if is_told {
-                        tracing::info!("the store answers again");
-                    }
-                    return self.load(contents);
-                }
+                Ok(Ok(contents)) => return self.load(contents),
                 Ok(Err(error)) => error.to_string(),
-                Err(_) => "no answer".to_owned(),
+                Err(_) => "it does not answer".to_owned(),
             };
             self.with(|registry, _| registry.handle_lost());
-            if !std::mem::replace(&mut is_told, true) {
-                tracing::error!(
-                    %error,
-                    "the store can't be read; heartbeats go on, registrations are refused"
-                );
-            }
-            self.clock.sleep_until(self.clock.now() + retry).await;
-            retry = (retry * 2).min(LONGEST_RETRY);
+            let wait = self.keeper.outage.failed(&error);
+            self.clock.sleep_until(self.clock.now() + wait).await;
         }
     }
 
-    /// Asks the store, once per TTL, not to forget the leases of agents that are heard.
+    /// Asks the store, once per TTL, not to forget the leases of agents that are heard, and whether
+    /// it has forgotten others.
     async fn keep_records(&self, store: Arc<dyn Store>) {
         if store.keeping() != Keeping::Shared {
             return;
         }
         loop {
             self.clock.sleep_until(self.clock.now() + self.ttl).await;
-            let heard: Vec<Name> =
-                self.with(|registry, now| registry.heard(now).cloned().collect());
-            match tokio::time::timeout(LIST_TIMEOUT, store.keep(heard)).await {
-                Ok(Ok(missing)) => {
+            let (heard, unheard) = self.with(|registry, now| {
+                let heard: Vec<Name> = registry.heard(now).cloned().collect();
+                (heard, registry.unheard(now))
+            });
+            let kept = async {
+                let missing = store.keep(heard).await?;
+                let names = unheard.iter().map(|(name, _)| name.clone()).collect();
+                Ok::<_, StoreError>((missing, store.forgotten(names).await?))
+            };
+            match tokio::time::timeout(LIST_TIMEOUT, kept).await {
+                Ok(Ok((missing, forgotten))) => {
                     let gone = missing.into_iter().map(|name| -> RecordChange { (name, None) });
+                    let forgotten: BTreeSet<Name> = forgotten.into_iter().collect();
+                    let unheard = unheard.into_iter().filter(|(name, _)| forgotten.contains(name));
                     self.with(|registry, now| {
                         let revision = registry.revision();
                         registry.handle_heard(now, gone, revision);
+                        registry.handle_forgotten(now, unheard);
                     });
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "failed to keep the store's records"),
@@ -172,3 +218,6 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod http;
 mod keeper;
 mod long_poll;
 mod metrics;
+mod outage;
 pub mod store;
 
 use std::sync::Arc;

@@ -58,7 +58,7 @@ pub use self::stdio::{StartError, StdioSettings, StdioWorkers};
 pub use self::subjobs::{SubjobCaller, subjobs_failed};
 #[cfg(feature = "processes")]
 pub use self::synthetic::Synthetic;
-pub use self::upstream::{HttpUrl, Upstream, UpstreamSettings};
+pub use self::upstream::{HttpUrl, Upstream, UpstreamError, UpstreamSettings, UpstreamUrl};
 use crate::host::JobResult;
 
 /// Does the jobs of an agent. The agent decides which jobs run, how many at once and until when;

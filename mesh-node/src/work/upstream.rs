@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::Executor;
 use super::report::{FailureReport, JobNumber, JobTrouble};
-use crate::TokioNet;
+use crate::GuardedNet;
 use crate::host::JobResult;
 use crate::http::header::{HeaderName, HeaderValue};
 use crate::http::{Client, ClientLimits, HeaderMap, HttpError};
@@ -48,22 +48,58 @@ impl FromStr for HttpUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = "expected http://HOST[:PORT][/PATH]";
-        let rest = text.strip_prefix("http://").ok_or_else(|| match text {
+        let rest = text.strip_prefix("http://").and_then(|rest| Self::after_scheme(rest, 80));
+        rest.ok_or_else(|| match text {
             text if text.starts_with("https://") => {
-                "https is not spoken; put a TLS proxy before the service".to_owned()
+                "https is not spoken here; put a TLS proxy before the service".to_owned()
             }
-            _ => expected.to_owned(),
-        })?;
+            _ => "expected http://HOST[:PORT][/PATH]".to_owned(),
+        })
+    }
+}
+
+impl HttpUrl {
+    /// Reads what follows the scheme of a URL.
+    fn after_scheme(rest: &str, port: u16) -> Option<Self> {
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
         let (host, path) = rest.split_at(split);
         let has_port = registry::is_address(host);
-        let address = if has_port { host.to_owned() } else { format!("{host}:80") };
-        if !registry::is_address(&address) {
-            return Err(expected.to_owned());
-        }
+        let address = if has_port { host.to_owned() } else { format!("{host}:{port}") };
         let slash = if path.starts_with('/') { "" } else { "/" };
-        Ok(Self { address, path: format!("{slash}{path}") })
+        registry::is_address(&address).then(|| Self { address, path: format!("{slash}{path}") })
+    }
+}
+
+/// The address of an upstream, parsed from `http[s]://host[:port][/path]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamUrl {
+    url: HttpUrl,
+    is_tls: bool,
+}
+
+impl UpstreamUrl {
+    /// `host:port`
+    pub fn address(&self) -> &str {
+        &self.url.address
+    }
+
+    /// Whether the service speaks TLS.
+    pub const fn is_tls(&self) -> bool {
+        self.is_tls
+    }
+}
+
+impl FromStr for UpstreamUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (rest, is_tls, port) = match text.strip_prefix("https://") {
+            Some(rest) => (Some(rest), true, 443),
+            None => (text.strip_prefix("http://"), false, 80),
+        };
+        let url = rest.and_then(|rest| HttpUrl::after_scheme(rest, port));
+        let url = url.ok_or("expected http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]")?;
+        Ok(Self { url, is_tls })
     }
 }
 
@@ -76,17 +112,28 @@ pub struct Upstream {
     url: HttpUrl,
     /// Where the service reaches its agent.
     agent_url: HeaderValue,
-    client: Client<TokioNet>,
+    client: Client<GuardedNet>,
     output_bytes: usize,
     limits: jsonrpc::Limits,
     report: FailureReport,
+}
+
+/// Why there can be no [`Upstream`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UpstreamError {
+    /// The URL and the network differ in that: one of them has TLS and the other has not.
+    #[error("call an upstream over https without certificates, or over http with them")]
+    Scheme,
 }
 
 /// What an [`Upstream`] is made of.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
     /// Where the service takes calls.
-    pub url: HttpUrl,
+    pub url: UpstreamUrl,
+    /// How it is called. With TLS, the service must show a certificate of the host in the URL, and
+    /// redirects are not followed.
+    pub net: GuardedNet,
     /// Where the service reaches its agent, to delegate parts of a job: `http://HOST:PORT/rpc`.
     pub agent_url: String,
     /// How errors name the service to clients. It should contain the agent's name, because clients
@@ -100,8 +147,16 @@ pub struct UpstreamSettings {
 
 impl Upstream {
     /// An executor that has not opened a connection yet.
-    pub fn new(settings: UpstreamSettings) -> Self {
-        let UpstreamSettings { url, agent_url, name_for_clients, output_bytes, idle } = settings;
+    ///
+    /// # Errors
+    /// If the network has TLS and the URL has not, or the other way round.
+    pub fn new(settings: UpstreamSettings) -> Result<Self, UpstreamError> {
+        let UpstreamSettings { url, net, agent_url, name_for_clients, output_bytes, idle } =
+            settings;
+        let UpstreamUrl { url, is_tls } = url;
+        if is_tls != (net.scheme() == "https") {
+            return Err(UpstreamError::Scheme);
+        }
         let usual = ClientLimits::default();
         let limits = jsonrpc::Limits {
             max_bytes: output_bytes + ENVELOPE_BYTES,
@@ -116,8 +171,8 @@ impl Upstream {
         };
         // The address of an agent can always be written as a header field.
         let agent_url = HeaderValue::try_from(agent_url).unwrap_or(HeaderValue::from_static(""));
-        let (client, report) = (Client::new(TokioNet, http), FailureReport::new(name_for_clients));
-        Self { url, agent_url, client, output_bytes, limits, report }
+        let (client, report) = (Client::new(net, http), FailureReport::new(name_for_clients));
+        Ok(Self { url, agent_url, client, output_bytes, limits, report })
     }
 }
 
@@ -217,5 +272,29 @@ mod tests {
         {
             assert!(url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_upstream_may_have_tls_and_then_its_network_has_it_too() {
+        let url = |text: &str| text.parse::<UpstreamUrl>();
+        let parts = |text: &str| url(text).map(|url| (url.is_tls(), url.address().to_owned()));
+        assert_eq!(parts("https://model/v1"), Ok((true, "model:443".to_owned())));
+        assert_eq!(parts("https://[::1]:9000"), Ok((true, "[::1]:9000".to_owned())));
+        assert_eq!(parts("http://model"), Ok((false, "model:80".to_owned())));
+        for bad in ["https://", "HTTPS://model", "https://a b", "https://a:b", "model"] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+        let upstream = |text: &str| {
+            Upstream::new(UpstreamSettings {
+                url: url(text).expect("a URL"),
+                net: GuardedNet::default(),
+                agent_url: String::new(),
+                name_for_clients: String::new(),
+                output_bytes: 1,
+                idle: Duration::ZERO,
+            })
+        };
+        assert!(upstream("http://model").is_ok());
+        assert_eq!(upstream("https://model").err(), Some(UpstreamError::Scheme));
     }
 }

@@ -92,7 +92,7 @@ fn concurrency_and_queue_are_limits() {
 
 #[test]
 fn options_that_make_no_sense_are_refused_with_a_reason() {
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 16] = [
         (&["--name", "a b"], "expected 1 to 64 of A-Z a-z 0-9 . _ -"),
         (&["--listen", "0.0.0.0:0"], "name an address that they can reach with --advertise HOST"),
         (&["--listen", ":8600"], "all addresses of this machine are 0.0.0.0:8600"),
@@ -101,7 +101,12 @@ fn options_that_make_no_sense_are_refused_with_a_reason() {
             "name the host or the address by which peers know this machine",
         ),
         (&["--registry", "https://x:1"], "write HOST:PORT without https://"),
-        (&["--upstream", "https://x"], "https is not spoken"),
+        (&["--upstream", "https://x"], "https://... needs --upstream-ca FILE"),
+        (
+            &["--upstream", "http://x", "--upstream-ca", "ca.pem"],
+            "--upstream-ca has no effect without --upstream https://...",
+        ),
+        (&["--provider", "https://x"], "https is not spoken here"),
         (&["--work", "exec"], "--work exec needs a command after --"),
         (&["--burn", "--", "cat"], "--burn has no effect with --work exec"),
         (&["--work", "stdio"], "--work stdio needs a command after --"),

@@ -2,10 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 
-use crate::process::{Service, get, http, json_at, output, raw, until};
+use crate::process::{Service, get, http, json_at, output, raw, try_http, until};
 
 #[test]
 fn it_serves_the_demos_registry_and_stops_when_told() {
@@ -101,6 +102,64 @@ fn with_a_directory_its_leases_outlast_a_kill() {
     assert_eq!((status, &*answer), (200, r#"{"status":"draining"}"#));
     let metrics = get(&registry.address, "/metrics").1;
     assert!(metrics.contains("mesh_registry_restored_total 1"), "{metrics}");
+}
+
+#[test]
+fn a_kill_in_the_middle_of_writes_loses_nothing_that_was_acknowledged() {
+    const CLIENTS: usize = 4;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().display().to_string();
+    let mut acknowledged: Vec<String> = Vec::new();
+    for round in 0..5 {
+        let mut registry = Service::registry(&["--data-dir", &path]);
+        let address = registry.address.clone();
+        let list = json_at(&address, "/services");
+        for name in &acknowledged {
+            assert_eq!(list[name]["state"], "recovering", "{name}, before round {round}");
+        }
+        let count = AtomicUsize::new(0);
+        let granted: Vec<String> = std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..CLIENTS)
+                .map(|client| {
+                    let (address, count) = (&address, &count);
+                    scope.spawn(move || register_until_it_is_gone(address, (round, client), count))
+                })
+                .collect();
+            // Each round is killed at another point of the work.
+            let enough = 20 + 7 * round;
+            until("registrations", || count.load(Ordering::Relaxed) >= enough);
+            registry.process.signal("KILL");
+            clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+        });
+        registry.process.end();
+        assert!(granted.len() >= 20, "{granted:?}");
+        acknowledged.extend(granted);
+    }
+    let registry = Service::registry(&["--data-dir", &path]);
+    let list = json_at(&registry.address, "/services");
+    let lost: Vec<_> = acknowledged.iter().filter(|name| list[name.as_str()].is_null()).collect();
+    assert!(lost.is_empty(), "{lost:?} of {}", acknowledged.len());
+}
+
+/// Registers one agent after the other until the registry does not answer any more. Gives back the
+/// names that it has granted.
+fn register_until_it_is_gone(
+    address: &str,
+    (round, client): (usize, usize),
+    count: &AtomicUsize,
+) -> Vec<String> {
+    let mut granted = Vec::new();
+    for number in 0..10_000 {
+        let name = format!("a-{round}-{client}-{number}");
+        let body = json!({ "name": name, "url": "127.0.0.1:8612", "incarnation": 7 });
+        match try_http(address, "POST", "/register", &body.to_string()) {
+            Ok((200, answer)) if answer.contains("registered") => granted.push(name),
+            // The answer may be torn, and then the lease was not acknowledged.
+            _ => break,
+        }
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+    granted
 }
 
 #[test]

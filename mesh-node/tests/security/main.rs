@@ -9,3 +9,4 @@ mod keys;
 #[expect(dead_code, reason = "shared with the tests of the command line")]
 mod process;
 mod tls;
+mod upstream;

@@ -1,11 +1,14 @@
 //! Stores of registries: one contract for all of them, and what each must survive.
 
+mod authority;
+mod faults;
 mod file;
 mod restarts;
 mod servers;
 mod service;
 mod subject;
 mod suite;
+mod tls;
 
 use std::time::Duration;
 

@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use mesh_node::process::console::say;
-use mesh_node::registry::store::StorePlace;
+use mesh_node::registry::store::{StoreCertificates, StorePlace};
 use tempfile::TempDir;
 
+use crate::authority::StoreAuthority;
 use crate::subject::LONG;
 
 /// If it is set, all programs that tests use must be there. Without it, people without them can
@@ -66,6 +67,8 @@ pub(crate) struct Server {
     directory: TempDir,
     guard: Child,
     pid: String,
+    /// With what others call it; `None` if it has no TLS.
+    certificates: Option<StoreCertificates>,
 }
 
 impl Server {
@@ -73,8 +76,20 @@ impl Server {
     pub(crate) fn start(program: Program) -> Self {
         let (port, other_port) = (free_port(), free_port());
         let directory = TempDir::new().expect("a directory");
-        let (guard, pid) = spawn(program, port, other_port, &directory);
-        let server = Self { program, port, other_port, directory, guard, pid };
+        let (guard, pid) = spawn(plain(program, port, other_port, &directory));
+        let server = Self { program, port, other_port, directory, guard, pid, certificates: None };
+        server.wait();
+        server
+    }
+
+    /// As [`Self::start`], for a server with TLS that asks for certificates and has that of the name
+    /// "store".
+    pub(crate) fn start_with_tls(program: Program, authority: &StoreAuthority) -> Self {
+        let (port, other_port) = (free_port(), free_port());
+        let directory = TempDir::new().expect("a directory");
+        let (guard, pid) = spawn(with_tls(program, port, (other_port, &directory), authority));
+        let certificates = Some(authority.files("registry"));
+        let server = Self { program, port, other_port, directory, guard, pid, certificates };
         server.wait();
         server
     }
@@ -84,9 +99,22 @@ impl Server {
     }
 
     pub(crate) fn place(&self, mesh: &str) -> StorePlace {
-        let kind = if self.program == Program::Redis { "redis" } else { "etcd" };
-        let url = format!("{kind}://{}?mesh={mesh}", self.address());
+        let url = format!("{}{}?mesh={mesh}", self.scheme(), self.address());
         url.parse().expect("a place")
+    }
+
+    pub(crate) fn program(&self) -> Program {
+        self.program
+    }
+
+    /// How urls of such stores begin.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match (self.program, self.certificates.is_some()) {
+            (Program::Redis, false) => "redis://",
+            (Program::Redis, true) => "rediss://",
+            (Program::Etcd, false) => "etcd://",
+            (Program::Etcd, true) => "etcds://",
+        }
     }
 
     /// Ends it at once, as a power cut does, but for what the operating system writes later.
@@ -99,17 +127,18 @@ impl Server {
 
     /// Starts it again with what it has on its disk.
     pub(crate) fn restart(&mut self) {
-        (self.guard, self.pid) = spawn(self.program, self.port, self.other_port, &self.directory);
+        let command = plain(self.program, self.port, self.other_port, &self.directory);
+        (self.guard, self.pid) = spawn(command);
         self.wait();
     }
 
     fn wait(&self) {
-        let place = self.place("waiting");
+        let (place, tls) = (self.place("waiting"), self.certificates.clone().unwrap_or_default());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         // On a thread of its own, because the caller may be in a runtime.
         let waited = std::thread::spawn(move || {
             runtime.expect("a runtime").block_on(async {
-                crate::until("the server", async || place.open(LONG).await.ok()).await;
+                crate::until("the server", async || place.open_with(LONG, &tls).await.ok()).await;
             });
         });
         waited.join().expect("a server");
@@ -137,7 +166,8 @@ impl Server {
     }
 }
 
-fn spawn(program: Program, port: u16, other_port: u16, directory: &TempDir) -> (Child, String) {
+/// The command that starts a server.
+fn plain(program: Program, port: u16, other_port: u16, directory: &TempDir) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", GUARD, "sh", program.name()]);
     match program {
@@ -154,6 +184,41 @@ fn spawn(program: Program, port: u16, other_port: u16, directory: &TempDir) -> (
             command.arg(directory.path().join("data"));
         }
     }
+    command
+}
+
+/// As [`plain`], where both ends show certificates.
+fn with_tls(
+    program: Program,
+    port: u16,
+    (other_port, directory): (u16, &TempDir),
+    authority: &StoreAuthority,
+) -> Command {
+    let [cert, key, ca] = authority.paths("store");
+    let mut command = Command::new("sh");
+    command.args(["-c", GUARD, "sh", program.name()]);
+    match program {
+        Program::Redis => {
+            command.args(["--port", "0", "--tls-port", &port.to_string(), "--bind", "127.0.0.1"]);
+            command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+            command.args(["--tls-cert-file", &cert, "--tls-key-file", &key]);
+            command.args(["--tls-ca-cert-file", &ca, "--tls-auth-clients", "yes", "--dir"]);
+            command.arg(directory.path());
+        }
+        Program::Etcd => {
+            let (client, peer) = (format!("https://127.0.0.1:{port}"), address(other_port));
+            command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
+            command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+            command.args(["--initial-cluster", &format!("default={peer}")]);
+            command.args(["--cert-file", &cert, "--key-file", &key]);
+            command.args(["--trusted-ca-file", &ca, "--client-cert-auth", "--data-dir"]);
+            command.arg(directory.path().join("data"));
+        }
+    }
+    command
+}
+
+fn spawn(mut command: Command) -> (Child, String) {
     let mut guard = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -12,6 +12,9 @@ use tokio::task::JoinHandle;
 use crate::servers::{self, Program};
 use crate::subject::{LONG, StoreKind, StoreSubject};
 
+const KINDS: [StoreKind; 5] =
+    [StoreKind::Memory, StoreKind::Slow, StoreKind::File, StoreKind::Redis, StoreKind::Etcd];
+
 /// A registry over a store, and a client of it.
 pub(crate) struct RunningRegistry {
     address: String,
@@ -28,7 +31,7 @@ impl RunningRegistry {
         Self::over(place.open(ttl).await.expect("a store"), ttl).await
     }
 
-    async fn over(
+    pub(crate) async fn over(
         opened: (
             std::sync::Arc<dyn mesh_node::registry::store::Store>,
             mesh_node::registry::store::StoreContents,
@@ -80,7 +83,7 @@ impl RunningRegistry {
         self.get("/healthz").await.1
     }
 
-    async fn until_listed(&self, expected: &[&str]) -> Value {
+    pub(crate) async fn until_listed(&self, expected: &[&str]) -> Value {
         crate::until("the list", async || {
             let list = self.list().await;
             let names: Vec<&String> = list.as_object()?.keys().collect();
@@ -92,7 +95,7 @@ impl RunningRegistry {
 
 #[test]
 fn a_registry_that_is_killed_comes_back_with_its_leases() {
-    for kind in [StoreKind::Memory, StoreKind::File, StoreKind::Redis, StoreKind::Etcd] {
+    for kind in KINDS {
         let Some(subject) = StoreSubject::new(kind) else { continue };
         crate::run(async {
             let first = RunningRegistry::start(&subject, LONG).await;
@@ -131,7 +134,7 @@ fn a_registry_that_is_killed_comes_back_with_its_leases() {
 
 #[test]
 fn registries_over_one_store_serve_one_mesh() {
-    for kind in [StoreKind::Memory, StoreKind::Redis, StoreKind::Etcd] {
+    for kind in KINDS.into_iter().filter(|kind| *kind != StoreKind::File) {
         let Some(subject) = StoreSubject::new(kind) else { continue };
         crate::run(async {
             let ttl = Duration::from_secs(2);

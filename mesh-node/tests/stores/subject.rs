@@ -19,6 +19,8 @@ pub(crate) const LONG: Duration = Duration::from_secs(300);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     Memory,
+    /// In memory, where each change takes its time.
+    Slow,
     File,
     Redis,
     Etcd,
@@ -27,6 +29,7 @@ pub(crate) enum StoreKind {
 /// An empty store.
 pub(crate) struct StoreSubject {
     kind: StoreKind,
+    clock: Clock,
     memory: InMemoryStore,
     directory: TempDir,
     mesh: String,
@@ -39,14 +42,20 @@ impl StoreSubject {
         let program = match kind {
             StoreKind::Redis => Some(Program::Redis),
             StoreKind::Etcd => Some(Program::Etcd),
-            StoreKind::Memory | StoreKind::File => None,
+            StoreKind::Memory | StoreKind::Slow | StoreKind::File => None,
         };
         if program.is_some_and(|program| !servers::is_there(program)) {
             return None;
         }
+        let clock = Clock::start();
+        let memory = InMemoryStore::new(clock, MemoryStore::default());
+        if kind == StoreKind::Slow {
+            memory.with(|store| store.faults.delay = Duration::from_millis(30));
+        }
         Some(Self {
             kind,
-            memory: InMemoryStore::new(Clock::start(), MemoryStore::default()),
+            clock,
+            memory,
             directory: TempDir::new().expect("a directory"),
             mesh: format!("mesh-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
         })
@@ -65,9 +74,19 @@ impl StoreSubject {
         }
     }
 
+    /// The clock of a store in memory.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// The store in memory, with which something can be wrong.
+    pub(crate) fn memory(&self) -> &InMemoryStore {
+        &self.memory
+    }
+
     /// Connects to it once more, or opens it.
     pub(crate) async fn open(&self, ttl: Duration) -> (Arc<dyn Store>, StoreContents) {
-        if self.kind == StoreKind::Memory {
+        if matches!(self.kind, StoreKind::Memory | StoreKind::Slow) {
             let contents = self.memory.list().await.expect("memory");
             return (Arc::new(self.memory.clone()), contents);
         }

@@ -13,6 +13,7 @@ use crate::subject::{LONG, StoreKind, StoreSubject, change, record, shares};
 macro_rules! contract {
     ($($case:ident)+) => {
         mod memory { $(#[test] fn $case() { super::on(super::StoreKind::Memory, super::$case); })+ }
+        mod slow { $(#[test] fn $case() { super::on(super::StoreKind::Slow, super::$case); })+ }
         mod file { $(#[test] fn $case() { super::on(super::StoreKind::File, super::$case); })+ }
         mod redis { $(#[test] fn $case() { super::on(super::StoreKind::Redis, super::$case); })+ }
         mod etcd { $(#[test] fn $case() { super::on(super::StoreKind::Etcd, super::$case); })+ }

@@ -302,6 +302,18 @@ impl DurableRegistry {
         heard.map(|lease| &lease.name)
     }
 
+    /// The names of leases that the store has, and whose agents this registry does not hear, each with
+    /// the version of its record. Another registry may hear them, or the store is about to forget
+    /// them; a driver whose store does not tell when it does has to ask
+    /// ([`Self::handle_forgotten`]).
+    pub fn unheard(&mut self, now: Timestamp) -> Vec<(Name, u64)> {
+        self.registry.handle_timeout(now);
+        let leases = &self.registry.leases;
+        let is_heard = |name: &Name| leases.get(name).is_some_and(|lease| !lease.recovering);
+        let open = self.mirror.iter().filter(|(name, record)| !record.ended && !is_heard(name));
+        open.map(|(name, record)| (name.clone(), record.version)).collect()
+    }
+
     /// Applies the rules to a registration. `None`: it needs a change in the store.
     fn decide(
         &mut self,

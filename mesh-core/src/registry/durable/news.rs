@@ -45,6 +45,23 @@ impl DurableRegistry {
         self.settle_behind(now);
     }
 
+    /// The store has no record of these names any more, unless they have had others meanwhile than
+    /// those of these versions. So names of agents that are dead become free.
+    pub fn handle_forgotten(
+        &mut self,
+        now: Timestamp,
+        names: impl IntoIterator<Item = (Name, u64)>,
+    ) {
+        self.registry.handle_timeout(now);
+        for (name, version) in names {
+            let known = self.mirror.get(&name).map(|record| record.version);
+            // What becomes of a change under way, the store says itself.
+            if known == Some(version) && !self.pending.contains_key(&name) {
+                self.take_over(now, &name, None);
+            }
+        }
+    }
+
     /// The store has this record of a name, or none.
     pub(super) fn take_over(&mut self, now: Timestamp, name: &Name, record: Option<&LeaseRecord>) {
         let Some(record) = record else {

@@ -23,6 +23,7 @@ use mesh_node::{AgentNode, Clock, GuardedNet, Net as _, TokioNet};
 
 use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
+use super::tls::TlsArgs;
 use super::{WrongUsage, identity, open_files, work};
 
 /// How long to wait for the registry's list of names before a name is chosen without it.
@@ -38,13 +39,15 @@ pub(super) struct NewAgent {
     pub(super) registries: Vec<String>,
     /// How it calls its registries and its peers.
     pub(super) net: GuardedNet,
+    /// The files with which it knows its upstream, if that speaks TLS.
+    pub(super) tls: TlsArgs,
     pub(super) seed: Seed,
 }
 
 /// Serves until a signal comes and the work under way has ended.
 pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
-    work::check(&args.settings).map_err(WrongUsage)?;
+    work::check(&args.settings, &args.tls).map_err(WrongUsage)?;
     let seed = identity::seed();
     let mut rng = seed.child("identity").rng();
     let listener = match &args.listen {
@@ -62,7 +65,8 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     };
     tracing::info!(agent = %name, %address, url, registry = registries.join(","), "the agent listens");
     let local = local_address(address);
-    let agent = NewAgent { name: name.clone(), url, local, registries, net, seed };
+    let tls = args.tls.clone();
+    let agent = NewAgent { name: name.clone(), url, local, registries, net, tls, seed };
     let mut stopped = pin!(stop.requested());
     let node = tokio::select! {
         biased;
@@ -86,7 +90,7 @@ pub(super) async fn node(
     let config = config(settings).map_err(WrongUsage)?;
     tracing::debug!(?config, "settings");
     let executor = work::executor(settings, &agent).await?;
-    let NewAgent { name, url, registries, net, seed, local: _ } = agent;
+    let NewAgent { name, url, registries, net, seed, local: _, tls: _ } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),

@@ -13,7 +13,7 @@ use mesh_core::profile::Weight;
 use mesh_core::registry::RegistryConfig;
 use mesh_node::host::SampleScope;
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
-use mesh_node::work::HttpUrl;
+use mesh_node::work::{HttpUrl, UpstreamUrl};
 
 use super::addresses::{RegistryAddresses, advertised, host_port, listen};
 use super::certs::CertsArgs;
@@ -21,7 +21,7 @@ use super::keys::KeysArgs;
 use super::policy::PolicyArgs;
 use super::security::{CredentialArgs, SecurityArgs};
 use super::settings::Settings;
-use super::tls::TlsArgs;
+use super::tls::{StoreTlsArgs, TlsArgs};
 use super::values::{name, output_limit, positive, rate, sampling, site, skill, speed, weight};
 
 /// The heading above the options that most people need; they come first.
@@ -146,9 +146,11 @@ pub(crate) struct RegistryArgs {
     #[arg(long, env = "MESH_DATA_DIR", value_name = "DIR", conflicts_with = "store")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Keep the leases in a Redis or etcd, which registries can share: redis://HOST or
-    /// etcd://HOST:PORT
+    /// etcd://HOST:PORT; with TLS, rediss://HOST or etcds://HOST:PORT
     #[arg(long, env = "MESH_STORE", hide_env_values = true, value_name = "URL")]
     pub(crate) store: Option<StoreUrl>,
+    #[command(flatten)]
+    pub(crate) store_tls: StoreTlsArgs,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
     #[command(flatten)]
@@ -305,7 +307,11 @@ pub(crate) struct WorkArgs {
     pub(crate) provider_job: Vec<String>,
     /// A JSON-RPC service that does the jobs; it also gets the methods that the agent does not have
     #[arg(long, env = "MESH_UPSTREAM", value_name = "URL", help_heading = USUAL)]
-    pub(crate) upstream: Option<HttpUrl>,
+    pub(crate) upstream: Option<UpstreamUrl>,
+    /// upstream: the certificates of the authorities that the service must have its own from, in
+    /// PEM; the agent shows its own certificate, if it has one [default: --tls-ca]
+    #[arg(long, env = "MESH_UPSTREAM_CA", value_name = "FILE")]
+    pub(crate) upstream_ca: Option<PathBuf>,
     /// upstream: how long an idle connection is kept; set it below the time for which the service
     /// keeps it, or jobs get lost on connections that the service is just closing; 0s keeps none
     /// [default: 4s]

@@ -6,7 +6,7 @@ use anyhow::{anyhow, ensure};
 use mesh_core::registry::RegistryConfig;
 use mesh_node::http::ServerLimits;
 use mesh_node::process::signals::Stop;
-use mesh_node::registry::store::{Store, StoreContents, StorePlace};
+use mesh_node::registry::store::{Store, StoreCertificates, StoreContents, StorePlace};
 use mesh_node::{Clock, GuardedNet, Net as _, RegistryNode, TokioNet};
 
 use super::args::RegistryArgs;
@@ -19,6 +19,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let config = &args.leases.0;
     tracing::debug!(?config, "settings");
     let place = place(args).map_err(WrongUsage)?;
+    let certificates = args.store_tls.files(place.as_ref()).map_err(WrongUsage)?;
     let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
     let security = args.security.service(address, &args.listen, args.tls.open_service()?)?;
@@ -30,7 +31,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let node = match place {
         None => RegistryNode::new(clock, config, epoch, log),
         Some(place) => {
-            let opened = open(&place, &config).await?;
+            let opened = open(&place, &certificates, &config).await?;
             RegistryNode::with_store(clock, config, epoch, log, opened)
         }
     };
@@ -56,9 +57,10 @@ fn place(args: &RegistryArgs) -> anyhow::Result<Option<StorePlace>> {
 /// Opens the store, and says what it promises.
 async fn open(
     place: &StorePlace,
+    certificates: &StoreCertificates,
     config: &RegistryConfig,
 ) -> anyhow::Result<(Arc<dyn Store>, StoreContents)> {
-    let (store, contents) = place.open(config.leases.ttl).await?;
+    let (store, contents) = place.open_with(config.leases.ttl, certificates).await?;
     let leases = contents.records.iter().filter(|record| !record.ended).count();
     ensure!(
         leases <= config.max_leases,

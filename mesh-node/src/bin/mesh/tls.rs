@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use mesh_node::GuardedNet;
 use mesh_node::net::{CallRules, TlsFiles, TlsIdentity};
+use mesh_node::registry::store::{StoreCertificates, StorePlace};
 
 use super::WrongUsage;
 
@@ -34,6 +35,53 @@ pub(crate) struct TlsArgs {
     pub(crate) tls_no_client_certs: bool,
 }
 
+/// The certificates with which a registry and its store know each other.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct StoreTlsArgs {
+    /// The certificates of the authorities that a store with TLS must have its own from, in PEM
+    #[arg(long, env = "MESH_STORE_CA", value_name = "FILE", help_heading = "TLS")]
+    store_ca: Option<PathBuf>,
+    /// The certificate that is shown to the store, in PEM, if it asks for one
+    #[arg(
+        long,
+        env = "MESH_STORE_CERT",
+        value_name = "FILE",
+        help_heading = "TLS",
+        requires = "store_key"
+    )]
+    store_cert: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        env = "MESH_STORE_KEY",
+        value_name = "FILE",
+        help_heading = "TLS",
+        requires = "store_cert"
+    )]
+    store_key: Option<PathBuf>,
+}
+
+impl StoreTlsArgs {
+    /// The files, if they go together with a store at this place.
+    ///
+    /// # Errors
+    /// If one is missing, or they have no effect.
+    pub(crate) fn files(&self, place: Option<&StorePlace>) -> anyhow::Result<StoreCertificates> {
+        let Self { store_ca: ca, store_cert: cert, store_key: key } = self.clone();
+        let is_tls = place.is_some_and(StorePlace::is_tls);
+        ensure!(
+            is_tls || (ca.is_none() && cert.is_none()),
+            "--store-ca and --store-cert have no effect without --store rediss://... or etcds://..."
+        );
+        ensure!(
+            !is_tls || ca.is_some(),
+            "--store with TLS needs --store-ca FILE: the certificates of the authorities that the \
+             store must have its own from"
+        );
+        Ok(StoreCertificates { ca, own: cert.zip(key) })
+    }
+}
+
 /// The certificates of this process; none if it speaks plain HTTP.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessTls(Option<Arc<TlsIdentity>>);
@@ -58,10 +106,26 @@ impl TlsArgs {
     pub(crate) fn open_service(&self) -> anyhow::Result<ProcessTls> {
         let tls = self.open()?;
         if tls.0.as_ref().is_some_and(|identity| !identity.can_serve()) {
-            let error = anyhow::anyhow!("a service with TLS needs --tls-cert and --tls-key");
+            let error = anyhow!("a service with TLS needs --tls-cert and --tls-key");
             return Err(WrongUsage(error).into());
         }
         Ok(tls)
+    }
+
+    /// The certificates for calls of an upstream, which must have its own from the authorities in
+    /// `ca`, or else from those of this process.
+    ///
+    /// # Errors
+    /// If a file can't be used.
+    pub(crate) fn open_upstream(&self, ca: Option<&PathBuf>) -> anyhow::Result<Arc<TlsIdentity>> {
+        let crls = if ca.is_some() { Vec::new() } else { self.tls_crl.clone() };
+        let ca = ca.or(self.tls_ca.as_ref()).cloned();
+        let (cert, key) = (self.tls_cert.clone(), self.tls_key.clone());
+        let files = TlsFiles { cert, key, ca, crls, asks_clients: false };
+        let identity = Arc::new(TlsIdentity::load(files)?);
+        let kept = identity.clone();
+        tokio::spawn(async move { kept.keep_up().await });
+        Ok(identity)
     }
 
     fn files(&self) -> anyhow::Result<Option<TlsFiles>> {

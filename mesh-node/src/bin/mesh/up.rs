@@ -35,7 +35,7 @@ const REGISTRATION: Duration = Duration::from_secs(10);
 /// Starts everything, delegates a first job, and serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
-    work::check(&args.settings).map_err(WrongUsage)?;
+    work::check(&args.settings, &args.tls).map_err(WrongUsage)?;
     let (stopping, stopped) = watch::channel(false);
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?;
@@ -155,8 +155,10 @@ impl LocalAgents {
         let registries = registries.to_owned();
         let net = security.net(&registries, self.credentials.clone());
         print(&format!("{name:<13} {}://{url}/rpc\n", net.scheme()));
+        // An upstream is not of the mesh, so the authority of a moment does not vouch for it.
+        let tls = self.tls.clone();
         let agent = ListedAgent { name: name.clone(), url: url.clone(), is_listed: true };
-        let new = agent::NewAgent { name, local: url.clone(), url, registries, net, seed };
+        let new = agent::NewAgent { name, local: url.clone(), url, registries, net, tls, seed };
         let node = agent::node(self.clock, settings, new).await?;
         let node = security.agent(node);
         let listener = security.listen(listener);

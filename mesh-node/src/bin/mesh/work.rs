@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use mesh_core::codec::limits::{ENVELOPE_BYTES, OUTPUT_BYTES};
-use mesh_node::Clock;
 use mesh_node::http::{Client, ClientLimits};
+use mesh_node::net::CallRules;
 use mesh_node::process::children;
 use mesh_node::work::{
     BehaviourFile, Builtin, Erring, Exec, JobCommand, ProviderClient, SharedCores, StdioSettings,
     StdioWorkers, SubjobCaller, Synthetic, Upstream, UpstreamSettings, check_program,
 };
+use mesh_node::{Clock, GuardedNet};
 
 use super::agent::NewAgent;
 use super::args::{AgentSettings, Work, WorkArgs};
+use super::tls::TlsArgs;
 
 /// The demand of a job that names none, which is also that of the Python demo.
 const DEMAND: Duration = Duration::from_millis(300);
@@ -26,7 +28,7 @@ const UPSTREAM_IDLE: Duration = Duration::from_secs(4);
 const WORKER_GRACE: Duration = Duration::from_secs(1);
 
 /// Refuses options that belong to another way of doing the work, and a command that does not exist.
-pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
+pub(super) fn check(settings: &AgentSettings, tls: &TlsArgs) -> anyhow::Result<()> {
     let args = &settings.work;
     let work = chosen(args);
     for (option, of, given) in [
@@ -39,6 +41,7 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
         ("--provider", &[Work::Synthetic], args.provider.is_some()),
         ("--provider-job", &[Work::Synthetic], !args.provider_job.is_empty()),
         ("--upstream", &[Work::Upstream], args.upstream.is_some()),
+        ("--upstream-ca", &[Work::Upstream], args.upstream_ca.is_some()),
         ("--upstream-idle", &[Work::Upstream], args.upstream_idle.is_some()),
         ("--workers", &[Work::Stdio], args.workers.is_some()),
         ("--ready-timeout", &[Work::Stdio], args.ready_timeout.is_some()),
@@ -57,7 +60,16 @@ pub(super) fn check(settings: &AgentSettings) -> anyhow::Result<()> {
     match work {
         Work::Synthetic => {}
         Work::Upstream => {
-            ensure!(args.upstream.is_some(), "--work upstream needs --upstream URL");
+            let url = args.upstream.as_ref().context("--work upstream needs --upstream URL")?;
+            ensure!(
+                url.is_tls() || args.upstream_ca.is_none(),
+                "--upstream-ca has no effect without --upstream https://..."
+            );
+            ensure!(
+                !url.is_tls() || args.upstream_ca.is_some() || tls.tls_ca.is_some(),
+                "--upstream https://... needs --upstream-ca FILE: the certificates of the \
+                 authorities that the service must have its own from"
+            );
         }
         Work::Exec | Work::Stdio => {
             let program = args.command.first();
@@ -119,16 +131,31 @@ pub(super) async fn executor(
             let started = StdioWorkers::start(settings).await;
             Builtin::Stdio(started.map_err(|error| anyhow!("failed to {error}"))?)
         }
-        Work::Upstream => Builtin::Upstream(Upstream::new(UpstreamSettings {
-            url: args.upstream.clone().context("an upstream has a URL")?,
-            agent_url: format!("{}/rpc", url_for_others(agent)),
-            name_for_clients: format!("the upstream of {name}"),
-            // If the upstream is an agent, its result may be as large as results may be, and its
-            // own envelope comes on top.
-            output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES),
-            idle: args.upstream_idle.unwrap_or(UPSTREAM_IDLE),
-        })),
+        Work::Upstream => Builtin::Upstream(upstream(args, agent)?),
     })
+}
+
+/// The executor that passes jobs on.
+fn upstream(args: &WorkArgs, agent: &NewAgent) -> anyhow::Result<Upstream> {
+    let url = args.upstream.clone().context("an upstream has a URL")?;
+    // It gets none of the mesh's keys.
+    let named = vec![url.address().to_owned()];
+    let net = GuardedNet::new(CallRules { named, ..CallRules::default() });
+    let net = match url.is_tls() {
+        true => net.with_tls(agent.tls.open_upstream(args.upstream_ca.as_ref())?),
+        false => net,
+    };
+    let made = Upstream::new(UpstreamSettings {
+        url,
+        net,
+        agent_url: format!("{}/rpc", url_for_others(agent)),
+        name_for_clients: format!("the upstream of {}", agent.name),
+        // If the upstream is an agent, its result may be as large as results may be, and its
+        // own envelope comes on top.
+        output_bytes: args.output_limit.unwrap_or(OUTPUT_BYTES + ENVELOPE_BYTES),
+        idle: args.upstream_idle.unwrap_or(UPSTREAM_IDLE),
+    });
+    made.map_err(|error| anyhow!("failed to {error}"))
 }
 
 /// The executor whose jobs only take time, or end with an error.

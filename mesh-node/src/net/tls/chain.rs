@@ -12,7 +12,7 @@ use webpki::{
     RevocationOptionsBuilder,
 };
 
-use crate::security::PeerCertificate;
+use crate::security::{IdentityError, PeerCertificate};
 
 /// Verifies chains and revocation, and no names.
 ///
@@ -103,7 +103,7 @@ fn translated(error: webpki::Error) -> Error {
 }
 
 /// The names in a certificate whose chain is good. `host` is the host that was called, if it is the
-/// certificate of a server.
+/// certificate of a server. Such a one may have nothing but the host's IP address or a wildcard.
 ///
 /// # Errors
 /// If it does not say who its owner is. The message is for people.
@@ -113,9 +113,28 @@ pub(super) fn names_of(
 ) -> Result<PeerCertificate, String> {
     let parsed = EndEntityCert::try_from(certificate).map_err(|error| error.to_string())?;
     let names = PeerCertificate::new(parsed.valid_dns_names(), parsed.valid_uri_names());
-    let mut names = names.map_err(|error| error.to_string())?;
+    let mut names = match names {
+        Err(IdentityError::None) if host.is_some() => PeerCertificate::default(),
+        names => names.map_err(|error| error.to_string())?,
+    };
     let host = host.and_then(|host| ServerName::try_from(host).ok());
     names.is_of_host =
         host.is_some_and(|host| parsed.verify_is_valid_for_subject_name(&host).is_ok());
     Ok(names)
+}
+
+#[cfg(all(test, feature = "cli"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_may_have_nothing_but_its_address_and_is_then_no_agent() {
+        let made = rcgen::generate_simple_self_signed(vec!["10.0.0.3".to_owned()]);
+        let made = made.expect("a certificate");
+        let names = |host| names_of(made.cert.der(), host);
+        let server = names(Some("10.0.0.3")).expect("it is of that host");
+        assert!(server.is_of_host && !server.has_name("10.0.0.3") && server.dns_names().is_empty());
+        assert!(!names(Some("10.0.0.4")).expect("it names nobody").is_of_host);
+        assert!(names(None).is_err(), "nobody knows which client it is");
+    }
 }

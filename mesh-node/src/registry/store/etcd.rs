@@ -22,11 +22,16 @@ use mesh_core::protocol::Name;
 use mesh_core::registry::{ChangeOutcome, Keeping, LeaseRecord, StoreChange};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use super::etcd_answers::{Pair, Ranged, Revision, WatchNews, Watched};
-use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews, known};
-use crate::http::{Bytes, Client, ClientLimits, Method, StatusCode, StreamedAnswer};
-use crate::net::TokioNet;
+use super::etcd_watch::EtcdWatch;
+use super::{
+    CHANGE_TIMEOUT, LIST_TIMEOUT, LastFailure, MOST_AT_ONCE, Store, StoreCertificates,
+    StoreContents, StoreError, StoreNews,
+};
+use crate::http::{Bytes, Client, ClientLimits, HttpError, Method, StatusCode};
+use crate::net::{CallRules, GuardedNet};
 
 /// How many leases are kept at once.
 const KEPT_AT_ONCE: usize = 64;
@@ -34,15 +39,9 @@ const KEPT_AT_ONCE: usize = 64;
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// The most bytes that a watch brings before it is opened anew.
 const MAX_WATCH_BYTES: usize = 1 << 30;
-/// The most bytes of one message of a watch.
-const MAX_MESSAGE_BYTES: usize = 64 << 20;
-/// For how long a watch may be silent before it is opened anew, because silence may mean that the
-/// member is gone.
-const MAX_SILENCE: Duration = Duration::from_secs(10);
-
 /// A store in an etcd cluster.
 pub(super) struct EtcdStore {
-    client: Client<TokioNet>,
+    client: Client<GuardedNet>,
     endpoints: Vec<String>,
     /// The number of the endpoint that answered last.
     endpoint: AtomicUsize,
@@ -55,15 +54,20 @@ pub(super) struct EtcdStore {
     /// The lease of etcd of each record.
     leases: PlainMutex<BTreeMap<Name, Revision>>,
     watch: Mutex<Option<EtcdWatch>>,
+    failure: LastFailure,
+    /// Reads changed certificates again; ends with the store.
+    _kept: JoinSet<()>,
 }
 
-/// An open watch.
-struct EtcdWatch {
-    answer: StreamedAnswer,
-    /// The beginning of a message.
-    unread: Vec<u8>,
-    /// The revision up to which it has told everything.
-    told: u64,
+/// Where a cluster is, and how it is talked to.
+pub(super) struct EtcdCluster<'a> {
+    /// `HOST:PORT` of each member that is asked.
+    pub(super) endpoints: &'a [String],
+    /// Name and password.
+    pub(super) user: Option<&'a (String, String)>,
+    /// The certificates, if connections have TLS. Each member must have one of the host by which it
+    /// is called.
+    pub(super) tls: Option<&'a StoreCertificates>,
 }
 
 /// Why a call of etcd has no answer.
@@ -79,16 +83,20 @@ impl EtcdStore {
     /// Looks for a cluster, which forgets what it is not asked to keep for `keep_for`.
     ///
     /// # Errors
-    /// If it can't be reached, or does not let this program in.
+    /// If it can't be reached, a file can't be used, or it does not let this program in.
     pub(super) async fn connect(
-        endpoints: &[String],
-        user: Option<&(String, String)>,
+        EtcdCluster { endpoints, user, tls }: EtcdCluster<'_>,
         mesh: &str,
         keep_for: Duration,
     ) -> Result<Self, StoreError> {
         let limits = ClientLimits { body_bytes: MAX_ANSWER_BYTES, ..ClientLimits::default() };
+        let rules = CallRules { named: endpoints.to_vec(), ..CallRules::default() };
+        let (mut net, mut kept) = (GuardedNet::new(rules), JoinSet::new());
+        if let Some(certificates) = tls {
+            net = with_tls(net, certificates, &mut kept)?;
+        }
         let store = Self {
-            client: Client::new(TokioNet, limits),
+            client: Client::new(net, limits),
             endpoints: endpoints.to_vec(),
             endpoint: AtomicUsize::new(0),
             user: user.cloned(),
@@ -97,6 +105,8 @@ impl EtcdStore {
             keep_for,
             leases: PlainMutex::new(BTreeMap::new()),
             watch: Mutex::new(None),
+            failure: LastFailure::default(),
+            _kept: kept,
         };
         store.log_in().await.map_err(problem)?;
         Ok(store)
@@ -156,7 +166,7 @@ impl EtcdStore {
                 }
                 Err(error) => {
                     let is_sent = !error.never_sent();
-                    last = EtcdProblem::Unheard(error.to_string());
+                    last = EtcdProblem::Unheard(with_cause(&error));
                     self.endpoint.store(number + 1, Ordering::Relaxed);
                     if is_sent {
                         break;
@@ -291,9 +301,9 @@ impl EtcdStore {
             self.client.stream_post(&self.endpoints[number], call, MAX_WATCH_BYTES, CHANGE_TIMEOUT);
         let answer = opened.await.map_err(|error| {
             self.endpoint.store(number + 1, Ordering::Relaxed);
-            StoreError::Unavailable(error.to_string())
+            StoreError::Unavailable(with_cause(&error))
         })?;
-        Ok(EtcdWatch { answer, unread: Vec::new(), told: after })
+        Ok(EtcdWatch::new(answer, after))
     }
 
     async fn read_news(&self, after: u64) -> Result<StoreNews, StoreError> {
@@ -391,26 +401,37 @@ impl EtcdStore {
     }
 }
 
-impl EtcdWatch {
-    /// The next message, which is a line; `None` after a long silence.
-    async fn message(&mut self) -> Result<Option<Vec<u8>>, StoreError> {
-        loop {
-            if let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let rest = self.unread.split_off(end + 1);
-                return Ok(Some(std::mem::replace(&mut self.unread, rest)));
-            }
-            let unavailable = |error: String| StoreError::Unavailable(error);
-            if self.unread.len() > MAX_MESSAGE_BYTES {
-                return Err(unavailable("a message of the watch is too long".to_owned()));
-            }
-            match self.answer.next(MAX_SILENCE).await {
-                Ok(Some(piece)) => self.unread.extend_from_slice(&piece),
-                Ok(None) => return Err(unavailable("the watch ended".to_owned())),
-                Err(crate::http::HttpError::Timeout { .. }) => return Ok(None),
-                Err(error) => return Err(unavailable(error.to_string())),
-            }
-        }
-    }
+/// The network with the certificates of a store, which are read again when they change.
+#[cfg(feature = "tls")]
+fn with_tls(
+    net: GuardedNet,
+    certificates: &StoreCertificates,
+    kept: &mut JoinSet<()>,
+) -> Result<GuardedNet, StoreError> {
+    let identity = std::sync::Arc::new(super::identity(certificates)?);
+    let watched = identity.clone();
+    kept.spawn(async move { watched.keep_up().await });
+    Ok(net.with_tls(identity))
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(
+    _: GuardedNet,
+    _: &StoreCertificates,
+    _: &mut JoinSet<()>,
+) -> Result<GuardedNet, StoreError> {
+    Err(super::no_tls())
+}
+
+/// An error of the client and its causes, such as why a certificate is refused.
+fn with_cause(error: &HttpError) -> String {
+    let first: &dyn std::error::Error = error;
+    let causes = std::iter::successors(first.source(), |cause| cause.source());
+    causes.fold(format!("failed to {error}"), |text, cause| {
+        let cause = cause.to_string();
+        // Some errors say what their cause says.
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }
 
 fn read_answer<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, StoreError> {
@@ -441,7 +462,18 @@ impl Store for EtcdStore {
     }
 
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
-        Box::pin(async move { known(self.change_or_renew(&change).await) })
+        Box::pin(async move {
+            let changed = self.change_or_renew(&change).await;
+            self.failure.known(changed.map_err(problem))
+        })
+    }
+
+    fn most_at_once(&self) -> usize {
+        MOST_AT_ONCE
+    }
+
+    fn why_it_failed(&self) -> Option<String> {
+        self.failure.why()
     }
 
     fn news(&self, after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>> {

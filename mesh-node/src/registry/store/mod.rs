@@ -9,6 +9,8 @@
 mod etcd;
 #[cfg(feature = "store-etcd")]
 mod etcd_answers;
+#[cfg(feature = "store-etcd")]
+mod etcd_watch;
 mod in_memory;
 mod place;
 #[cfg(feature = "store-redb")]
@@ -23,7 +25,7 @@ use mesh_core::protocol::Name;
 use mesh_core::registry::{ChangeOutcome, Keeping, LeaseRecord, RecordChange, StoreChange};
 
 pub use self::in_memory::InMemoryStore;
-pub use self::place::{StorePlace, StorePlaceError};
+pub use self::place::{StoreCertificates, StorePlace, StorePlaceError};
 #[cfg(feature = "store-redb")]
 pub use self::redb::FileStore;
 
@@ -80,6 +82,14 @@ pub trait Store: Send + Sync + 'static {
     /// the change. A change that the store has made already is said to be stored.
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome>;
 
+    /// How many changes may be under way at once. Further ones wait before they are sent.
+    fn most_at_once(&self) -> usize;
+
+    /// Why the last change failed, for people; `None` if the store does not know more than that.
+    fn why_it_failed(&self) -> Option<String> {
+        None
+    }
+
     /// Waits for changes after this revision. A store that no other registry writes to waits for
     /// ever.
     fn news(&self, after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>>;
@@ -87,16 +97,66 @@ pub trait Store: Send + Sync + 'static {
     /// Asks it not to forget these names, and gives back those that it has no record of.
     fn keep(&self, names: Vec<Name>) -> BoxFuture<'_, Result<Vec<Name>, StoreError>>;
 
+    /// Those of these names that it has no record of any more, if it forgets records without
+    /// telling of that in its [`news`](Self::news).
+    fn forgotten(&self, names: Vec<Name>) -> BoxFuture<'_, Result<Vec<Name>, StoreError>> {
+        let _ = names;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
     /// A sentence for people: what it loses when.
     fn guarantees(&self) -> BoxFuture<'_, String>;
 }
 
-/// The outcome of a change that was sent to a server. Whatever the error is, the server may have made
-/// it.
+/// The identity that the files of a store make.
+///
+/// # Errors
+/// If there is no authority, or a file can't be used.
+#[cfg(all(feature = "tls", any(feature = "store-etcd", feature = "store-redis")))]
+fn identity(certificates: &StoreCertificates) -> Result<crate::net::TlsIdentity, StoreError> {
+    if certificates.ca.is_none() {
+        return Err(StoreError::Unusable(
+            "with TLS, it needs the certificates of its authority: --store-ca FILE".to_owned(),
+        ));
+    }
+    let (cert, key) = certificates.own.clone().unzip();
+    let files =
+        crate::net::TlsFiles { cert, key, ca: certificates.ca.clone(), ..Default::default() };
+    crate::net::TlsIdentity::load(files).map_err(|error| StoreError::Unusable(error.to_string()))
+}
+
+/// The error of a program that has no TLS.
+#[cfg(all(not(feature = "tls"), any(feature = "store-etcd", feature = "store-redis")))]
+fn no_tls() -> StoreError {
+    StoreError::Unusable("this program was built without TLS".to_owned())
+}
+
+/// How many changes a server is sent at once. More would not be made sooner, and ten thousand agents
+/// that register together would open as many connections.
+const MOST_AT_ONCE: usize = 64;
+
+/// Why the last change of a server failed.
 #[cfg(any(feature = "store-etcd", feature = "store-redis"))]
-fn known(changed: Result<ChangeOutcome, impl std::fmt::Debug>) -> ChangeOutcome {
-    changed.unwrap_or_else(|error| {
-        tracing::debug!(?error, "a change of the store failed");
-        ChangeOutcome::Unknown
-    })
+#[derive(Debug, Default)]
+struct LastFailure(std::sync::Mutex<Option<String>>);
+
+#[cfg(any(feature = "store-etcd", feature = "store-redis"))]
+impl LastFailure {
+    /// The outcome of a change that was sent to a server. Whatever the error is, the server may have
+    /// made it.
+    fn known(&self, changed: Result<ChangeOutcome, StoreError>) -> ChangeOutcome {
+        changed.unwrap_or_else(|error| {
+            tracing::debug!(%error, "a change of the store failed");
+            *self.lock() = Some(error.to_string());
+            ChangeOutcome::Unknown
+        })
+    }
+
+    fn why(&self) -> Option<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }

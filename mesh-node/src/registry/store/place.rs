@@ -17,7 +17,7 @@ pub enum StorePlace {
     Directory(PathBuf),
     /// A Redis server: its url without the name of the mesh, and that name.
     Redis {
-        /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`.
+        /// `redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]`.
         url: String,
         /// Keeps meshes apart that share the database.
         mesh: String,
@@ -30,7 +30,19 @@ pub enum StorePlace {
         user: Option<(String, String)>,
         /// Keeps meshes apart that share the cluster.
         mesh: String,
+        /// Whether the connections have TLS.
+        is_tls: bool,
     },
+}
+
+/// The files with which a registry and its store know each other, in PEM.
+#[derive(Clone, Debug, Default)]
+pub struct StoreCertificates {
+    /// The certificates of the authorities that the store must have its own from. A store with TLS
+    /// needs it, and no other one may have it.
+    pub ca: Option<PathBuf>,
+    /// What the registry shows, with the file of its key; `None` if the store asks for nothing.
+    pub own: Option<(PathBuf, PathBuf)>,
 }
 
 /// Why a text does not say where a store is.
@@ -39,7 +51,8 @@ pub enum StorePlaceError {
     /// It is none of the known kinds.
     #[error(
         "expected redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or \
-         etcd://[USER:PASSWORD@]HOST:PORT[,HOST:PORT...], perhaps with ?mesh=NAME"
+         etcd://[USER:PASSWORD@]HOST:PORT[,HOST:PORT...], perhaps with ?mesh=NAME; with TLS, \
+         rediss:// or etcds://"
     )]
     Kind,
     /// The name of the mesh is none.
@@ -64,10 +77,16 @@ impl FromStr for StorePlace {
             return Err(StorePlaceError::Mesh(mesh.to_owned()));
         }
         let mesh = mesh.to_owned();
-        if place.strip_prefix("redis://").is_some_and(|rest| !rest.is_empty()) {
-            return Ok(Self::Redis { url: place.to_owned(), mesh });
-        }
-        let rest = place.strip_prefix("etcd://").ok_or(StorePlaceError::Kind)?;
+        let (scheme, rest) = place.split_once("://").ok_or(StorePlaceError::Kind)?;
+        let is_tls = match scheme {
+            // A fragment would mean something to the library: not to look at certificates.
+            "redis" | "rediss" if !rest.is_empty() && !rest.contains('#') => {
+                return Ok(Self::Redis { url: place.to_owned(), mesh });
+            }
+            "etcd" => false,
+            "etcds" => true,
+            _ => return Err(StorePlaceError::Kind),
+        };
         let (user, hosts) = match rest.rsplit_once('@') {
             Some((user, hosts)) => {
                 let (name, password) = user.split_once(':').ok_or(StorePlaceError::Kind)?;
@@ -80,7 +99,7 @@ impl FromStr for StorePlace {
         if !endpoints.iter().all(|endpoint| mesh_core::registry::is_address(endpoint)) {
             return Err(StorePlaceError::Kind);
         }
-        Ok(Self::Etcd { endpoints, user, mesh })
+        Ok(Self::Etcd { endpoints, user, mesh, is_tls })
     }
 }
 
@@ -89,10 +108,13 @@ impl fmt::Display for StorePlace {
         match self {
             Self::Directory(path) => path.display().fmt(out),
             Self::Redis { url, .. } => {
-                let rest = url.strip_prefix("redis://").unwrap_or(url);
-                write!(out, "redis://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+                let (scheme, rest) = url.split_once("://").unwrap_or(("redis", url));
+                write!(out, "{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
             }
-            Self::Etcd { endpoints, .. } => write!(out, "etcd://{}", endpoints.join(",")),
+            Self::Etcd { endpoints, is_tls, .. } => {
+                let scheme = if *is_tls { "etcds" } else { "etcd" };
+                write!(out, "{scheme}://{}", endpoints.join(","))
+            }
         }
     }
 }
@@ -110,15 +132,36 @@ impl From<&Path> for StorePlace {
 }
 
 impl StorePlace {
+    /// Whether the connections to it have TLS.
+    pub fn is_tls(&self) -> bool {
+        match self {
+            Self::Directory(_) => false,
+            Self::Redis { url, .. } => url.starts_with("rediss://"),
+            Self::Etcd { is_tls, .. } => *is_tls,
+        }
+    }
+
+    /// As [`Self::open_with`], for a store without TLS.
+    ///
+    /// # Errors
+    /// As [`Self::open_with`].
+    pub async fn open(&self, ttl: Duration) -> Result<(Arc<dyn Store>, StoreContents), StoreError> {
+        self.open_with(ttl, &StoreCertificates::default()).await
+    }
+
     /// Opens the store and lists its records. `ttl` is how long leases last: a store that others
     /// write to forgets what no registry has asked it to keep for three TTLs.
     ///
     /// # Errors
     /// A sentence that names the place and says what is wrong with it. It comes within 10 s, and
     /// the store is as it was.
-    pub async fn open(&self, ttl: Duration) -> Result<(Arc<dyn Store>, StoreContents), StoreError> {
+    pub async fn open_with(
+        &self,
+        ttl: Duration,
+        certificates: &StoreCertificates,
+    ) -> Result<(Arc<dyn Store>, StoreContents), StoreError> {
         let opened = async {
-            let store = self.connect(ttl).await?;
+            let store = self.connect(ttl, certificates).await?;
             let contents = store.list().await?;
             Ok::<_, StoreError>((store, contents))
         };
@@ -133,7 +176,11 @@ impl StorePlace {
         }
     }
 
-    async fn connect(&self, ttl: Duration) -> Result<Arc<dyn Store>, StoreError> {
+    async fn connect(
+        &self,
+        ttl: Duration,
+        certificates: &StoreCertificates,
+    ) -> Result<Arc<dyn Store>, StoreError> {
         // After three TTLs without a registry nobody could say any more who is alive.
         let keep_for = ttl.saturating_mul(3);
         match self {
@@ -149,17 +196,21 @@ impl StorePlace {
             }
             #[cfg(feature = "store-redis")]
             Self::Redis { url, mesh } => {
-                Ok(Arc::new(super::redis::RedisStore::connect(url, mesh, keep_for).await?))
+                let tls = self.is_tls().then_some(certificates);
+                Ok(Arc::new(super::redis::RedisStore::connect(url, tls, mesh, keep_for).await?))
             }
             #[cfg(feature = "store-etcd")]
-            Self::Etcd { endpoints, user, mesh } => {
-                let store =
-                    super::etcd::EtcdStore::connect(endpoints, user.as_ref(), mesh, keep_for);
-                Ok(Arc::new(store.await?))
+            Self::Etcd { endpoints, user, mesh, is_tls } => {
+                let cluster = super::etcd::EtcdCluster {
+                    endpoints,
+                    user: user.as_ref(),
+                    tls: is_tls.then_some(certificates),
+                };
+                Ok(Arc::new(super::etcd::EtcdStore::connect(cluster, mesh, keep_for).await?))
             }
             #[allow(unreachable_patterns, reason = "all kinds are built in, as a rule")]
             _ => {
-                let _ = keep_for;
+                let _ = (keep_for, certificates);
                 Err(StoreError::Unusable("this program was built without such stores".to_owned()))
             }
         }
@@ -177,15 +228,21 @@ mod tests {
             ("redis://:secret@h:1/2?mesh=blue", "redis://h:1/2"),
             ("etcd://h:2379", "etcd://h:2379"),
             ("etcd://me:se@cret@h:1,g:2", "etcd://h:1,g:2"),
+            ("rediss://:secret@h", "rediss://h"),
+            ("etcds://me:secret@h:1?mesh=blue", "etcds://h:1"),
         ] {
             let place: StorePlace = text.parse().expect(text);
             assert_eq!((place.to_string(), format!("{place:?}")), (shown.into(), shown.into()));
+            let is_tls = text.starts_with("rediss://") || text.starts_with("etcds://");
+            assert_eq!(place.is_tls(), is_tls, "{text}");
         }
         let place: StorePlace = "redis://:secret@h:1/2?mesh=blue".parse().expect("a place");
         let url = "redis://:secret@h:1/2".to_owned();
         assert_eq!(place, StorePlace::Redis { url, mesh: "blue".into() });
         for bad in
             ["", "redis://", "h:1", "etcd://h", "etcd://u@h:1", "http://h:1", "etcd://h:1?x=1"]
+                .into_iter()
+                .chain(["rediss://", "etcds://h", "rediss://h/#insecure"])
         {
             assert_eq!(bad.parse::<StorePlace>(), Err(StorePlaceError::Kind), "{bad}");
         }

@@ -11,13 +11,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Script, cmd, pipe};
+use ::redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, RedisError, Script, cmd, pipe};
+#[cfg(feature = "tls")]
+use ::redis::{ClientTlsConfig, TlsCertificates};
 use futures_util::future::BoxFuture;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{ChangeOutcome, Keeping, LeaseRecord, StoreChange};
 use tokio::sync::Mutex;
 
-use super::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, StoreNews, known};
+use super::{
+    CHANGE_TIMEOUT, LIST_TIMEOUT, LastFailure, MOST_AT_ONCE, Store, StoreCertificates,
+    StoreContents, StoreError, StoreNews,
+};
 
 /// How many changes the stream keeps at least, for registries that read slowly.
 const STREAM_LENGTH: usize = 10_000;
@@ -75,21 +80,29 @@ pub(super) struct RedisStore {
     /// `{NAME}:`
     prefix: String,
     keep_for: Duration,
+    failure: LastFailure,
 }
 
 impl RedisStore {
-    /// Connects to a server, which forgets what it is not asked to keep for `keep_for`.
+    /// Connects to a server, which forgets what it is not asked to keep for `keep_for`. If the url
+    /// says that it has TLS, there are certificates, which are read now and not again.
     ///
     /// # Errors
-    /// If the url is none, the server can't be reached, or does not let this program in.
+    /// If the url is none, a file can't be used, the server can't be reached, or does not let this
+    /// program in.
     pub(super) async fn connect(
         url: &str,
+        tls: Option<&StoreCertificates>,
         mesh: &str,
         keep_for: Duration,
     ) -> Result<Self, StoreError> {
+        let client = match tls {
+            None => Client::open(url),
+            Some(certificates) => client_with_tls(url, certificates)?,
+        };
         // The message of the library may quote the url, which may have a password.
-        let client = Client::open(url)
-            .map_err(|_| StoreError::Unusable("its url is no url of a Redis".to_owned()))?;
+        let client =
+            client.map_err(|_| StoreError::Unusable("its url is no url of a Redis".to_owned()))?;
         let config = ConnectionManagerConfig::new()
             .set_number_of_retries(RETRIES)
             .set_response_timeout(Some(LIST_TIMEOUT))
@@ -104,6 +117,7 @@ impl RedisStore {
             list: Script::new(LIST),
             prefix: format!("{{{mesh}}}:"),
             keep_for,
+            failure: LastFailure::default(),
         })
     }
 
@@ -184,17 +198,31 @@ impl RedisStore {
     }
 
     async fn kept(&self, names: Vec<Name>) -> Result<Vec<Name>, StoreError> {
+        self.without_record(names, |key| {
+            let mut expire = cmd("PEXPIRE");
+            expire.arg(key).arg(self.keep_for_ms());
+            expire
+        })
+        .await
+    }
+
+    /// Sends a command for the record of each name. Gives back the names for which Redis answers 0,
+    /// because it has no record.
+    async fn without_record(
+        &self,
+        names: Vec<Name>,
+        command: impl Fn(String) -> Cmd,
+    ) -> Result<Vec<Name>, StoreError> {
         let mut missing = Vec::new();
         for part in names.chunks(MAX_KEEP) {
             let mut requests = pipe();
             for name in part {
-                let key = self.key(&format!("lease:{name}"));
-                requests.cmd("PEXPIRE").arg(key).arg(self.keep_for_ms());
+                requests.add_command(command(self.key(&format!("lease:{name}"))));
             }
             let mut connection = self.connection.clone();
-            let kept: Result<Vec<u8>, RedisError> = requests.query_async(&mut connection).await;
-            let kept = kept.map_err(|error| problem(&error))?;
-            let gone = part.iter().zip(kept).filter(|(_, kept)| *kept == 0);
+            let found: Result<Vec<u8>, RedisError> = requests.query_async(&mut connection).await;
+            let found = found.map_err(|error| problem(&error))?;
+            let gone = part.iter().zip(found).filter(|(_, found)| *found == 0);
             missing.extend(gone.map(|(name, _)| name.clone()));
         }
         Ok(missing)
@@ -224,6 +252,36 @@ impl RedisStore {
             }
         }
     }
+}
+
+/// A client of a server with TLS, which must have a certificate of the host in the url.
+#[cfg(feature = "tls")]
+fn client_with_tls(
+    url: &str,
+    certificates: &StoreCertificates,
+) -> Result<Result<Client, RedisError>, StoreError> {
+    // Says which file is wrong, and how.
+    super::identity(certificates)?;
+    let read = |path: &std::path::Path| {
+        let bytes = std::fs::read(path);
+        bytes.map_err(|error| StoreError::Unusable(format!("{}: {error}", path.display())))
+    };
+    // The library takes the provider of the process. It fails if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let own = certificates.own.as_ref().map(|(cert, key)| {
+        Ok::<_, StoreError>(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? })
+    });
+    let root_cert = certificates.ca.as_deref().map(read).transpose()?;
+    let certificates = TlsCertificates { client_tls: own.transpose()?, root_cert };
+    Ok(Client::build_with_tls(url, certificates))
+}
+
+#[cfg(not(feature = "tls"))]
+fn client_with_tls(
+    _: &str,
+    _: &StoreCertificates,
+) -> Result<Result<Client, RedisError>, StoreError> {
+    Err(super::no_tls())
 }
 
 /// What XREAD answers: for each stream its name and its entries, each with its number and fields.
@@ -276,7 +334,18 @@ impl Store for RedisStore {
     }
 
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
-        Box::pin(async move { known(self.changed(change).await) })
+        Box::pin(async move {
+            let changed = self.changed(change).await;
+            self.failure.known(changed.map_err(|error| problem(&error)))
+        })
+    }
+
+    fn most_at_once(&self) -> usize {
+        MOST_AT_ONCE
+    }
+
+    fn why_it_failed(&self) -> Option<String> {
+        self.failure.why()
     }
 
     fn news(&self, after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>> {
@@ -285,6 +354,17 @@ impl Store for RedisStore {
 
     fn keep(&self, names: Vec<Name>) -> BoxFuture<'_, Result<Vec<Name>, StoreError>> {
         Box::pin(self.kept(names))
+    }
+
+    fn forgotten(&self, names: Vec<Name>) -> BoxFuture<'_, Result<Vec<Name>, StoreError>> {
+        Box::pin(async move {
+            self.without_record(names, |key| {
+                let mut exists = cmd("EXISTS");
+                exists.arg(key);
+                exists
+            })
+            .await
+        })
     }
 
     fn guarantees(&self) -> BoxFuture<'_, String> {

@@ -91,3 +91,23 @@ fn news_may_be_faster_than_the_answer_that_a_change_came_too_late() {
     assert!(matches!(&one.replies[&caller], StoreReply::Registered(Ok(_))));
     assert_eq!(one.names(at(100)), ["a h:2"]);
 }
+
+/// A store that forgets in silence is asked for the names that nobody is heard of.
+#[test]
+fn a_name_that_the_store_has_forgotten_is_not_taken_for_another_ones() {
+    let mut store = MemoryStore::default();
+    let mut driven = Driven::new(Keeping::Shared, at(0), &store);
+    driven.register(at(0), &mut store, registration("a", "h:1", 1)).expect("it is free");
+    assert_eq!(driven.registry.unheard(at(1)), [], "it is heard");
+    let unheard = driven.registry.unheard(at(100));
+    assert_eq!(unheard, [("a".into(), 1)]);
+    // While the store is asked, the name is registered anew.
+    driven.register(at(101), &mut store, registration("a", "h:2", 2)).expect("it is dead");
+    driven.registry.handle_forgotten(at(101), unheard);
+    driven.settle(at(101), &mut store);
+    assert!(driven.asked.is_empty() && driven.names(at(101)) == ["a h:2"]);
+    // An end is no lease, and is remembered.
+    let _ = driven.registry.handle_deregister(at(102), "a", Some(2), None);
+    driven.settle(at(102), &mut store);
+    assert_eq!(driven.registry.unheard(at(300)), []);
+}
