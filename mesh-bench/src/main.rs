@@ -5,6 +5,7 @@ mod cli;
 mod idle;
 mod live;
 mod request_generator;
+mod security;
 mod stores;
 mod throughput;
 

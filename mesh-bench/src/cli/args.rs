@@ -59,6 +59,10 @@ pub(super) enum Command {
     ///
     /// Starts Redis and etcd with empty directories, if they are installed.
     Stores(StoresArgs),
+    /// Measure what keys, TLS and new connections cost, beside nginx with TLS.
+    ///
+    /// Without nginx, its line is left out, and TLS is compared with nothing.
+    Security(SecurityArgs),
     /// Print the script that completes this command line in a shell.
     Completions(CompletionsArgs),
     /// Print the man page, or write the pages of all commands.
@@ -114,6 +118,28 @@ pub(super) struct IdleArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) mesh: Option<PathBuf>,
     /// Also write the figures here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SecurityArgs {
+    /// Length of a round, in seconds; a warm-up of a tenth of it goes before.
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
+    pub(super) seconds: f64,
+    /// Number of rounds for each system.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) rounds: u16,
+    /// Number of kept-alive connections of the rounds.
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) connections: u16,
+    /// Number of idle connections that are held while the memory is looked at.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=900))]
+    pub(super) held: u16,
+    /// The `mesh` binary [default: the one beside this program].
+    #[arg(long, value_name = "FILE")]
+    pub(super) mesh: Option<PathBuf>,
+    /// Also write the figures of every round here, as JSON.
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ mod args;
 mod calibrate;
 mod idle;
 mod live;
+mod security;
 mod stores;
 mod throughput;
 
@@ -46,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::Live(args) => live::live(&args),
         Command::Idle(args) => idle::idle(&args),
+        Command::Security(args) => security::security(&args),
         Command::Stores(args) => stores::stores(&args),
         Command::Throughput(args) => throughput::throughput(&args),
         Command::Completions(args) => {

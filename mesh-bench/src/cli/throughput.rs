@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::args::ThroughputArgs;
 use super::{ExitReason, binary, print, until_signal};
 use crate::live::HostFacts;
-use crate::throughput::{ContenderFigures, Programs, ThroughputOptions, measure, table};
+use crate::throughput::{ContenderFigures, GROUPS, Programs, ThroughputOptions, measure, table};
 
 /// The version of the files of this command and of `idle`. It rises whenever a field comes, goes or
 /// changes its meaning.
@@ -34,7 +34,7 @@ pub(super) fn throughput(args: &ThroughputArgs) -> anyhow::Result<ExitReason> {
         rate: args.rate,
         only: args.only.clone(),
     };
-    let Some((rows, left_out)) = until_signal(measure(&programs, &options))? else {
+    let Some((rows, left_out)) = until_signal(measure(&programs, &GROUPS, &options))? else {
         return Ok(ExitReason::Interrupted);
     };
     if let Some(path) = &args.out {

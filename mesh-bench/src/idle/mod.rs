@@ -90,6 +90,7 @@ pub(crate) async fn measure(
     let until = from + length;
     let plan = RequestPlan {
         address: busy.address.clone(),
+        tls: None,
         requests: heartbeats::requests(options.leases),
         connections: options.connections,
         rate: Some(options.leases as f64 / options.heartbeat_s),

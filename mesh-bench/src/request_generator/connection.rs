@@ -1,9 +1,11 @@
 //! One kept-alive connection, which sends a request and reads the whole answer.
 
 use std::io;
+use std::sync::Arc;
 
+use mesh_node::net::{CallRules, GuardedStream, TlsIdentity};
+use mesh_node::{GuardedNet, Net as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 /// The longest answer that is read, head and body together.
 const ANSWER_BYTES: usize = 1 << 20;
@@ -13,7 +15,7 @@ const ERROR_MEMBER: &[u8] = b"\"error\":";
 
 /// Why a request has no result.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestFailure {
+pub(crate) enum RequestFailure {
     /// The connection broke or was closed.
     #[error("failed to get an answer: {0}")]
     Io(#[from] io::Error),
@@ -27,21 +29,27 @@ pub(super) enum RequestFailure {
 
 /// A connection to the server. It does as little per request as possible, because it shares the
 /// cores with what it measures.
-pub(super) struct GeneratorConnection {
-    stream: TcpStream,
+pub(crate) struct GeneratorConnection {
+    stream: GuardedStream,
     buffer: Vec<u8>,
 }
 
 impl GeneratorConnection {
-    pub(super) async fn open(address: &str) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+    /// Connects, with TLS if there are certificates.
+    pub(crate) async fn open(address: &str, tls: Option<&Arc<TlsIdentity>>) -> io::Result<Self> {
+        let rules = CallRules { named: vec![address.to_owned()], ..CallRules::default() };
+        let net = GuardedNet::new(rules);
+        let net = match tls {
+            Some(identity) => net.with_tls(identity.clone()),
+            None => net,
+        };
+        let stream = net.connect(address).await?;
         Ok(Self { stream, buffer: Vec::with_capacity(1024) })
     }
 
     /// Sends a request and reads its answer, which must be 200 with a result. After a failure, the
     /// connection can't be used again.
-    pub(super) async fn exchange(&mut self, request: &[u8]) -> Result<(), RequestFailure> {
+    pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<(), RequestFailure> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         loop {

@@ -12,12 +12,14 @@ use anyhow::{Context as _, bail};
 use mesh_core::Timestamp;
 use mesh_node::Clock;
 use mesh_node::client_loop::pace;
+use mesh_node::net::TlsIdentity;
 use mesh_sim::record::LatencyHistogram;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use self::connection::{GeneratorConnection, RequestFailure};
+pub(crate) use self::connection::GeneratorConnection;
+use self::connection::RequestFailure;
 
 /// How long requests under way at the end may take. A request that fails counts as having taken at
 /// least this long, because failing fast must not look fast.
@@ -28,6 +30,8 @@ const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct RequestPlan {
     /// The server's address, `ip:port`.
     pub(crate) address: String,
+    /// The certificates with which the server is called; `None` for plain HTTP.
+    pub(crate) tls: Option<Arc<TlsIdentity>>,
     /// Whole HTTP requests, which are sent in turn. Each must be answered 200 without a JSON-RPC
     /// error.
     pub(crate) requests: Vec<Vec<u8>>,
@@ -62,9 +66,15 @@ pub(crate) struct RequestTally {
 
 /// A whole HTTP request that posts JSON.
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
+    post_with_key(path, body, None)
+}
+
+/// As [`post`], with a key.
+pub(crate) fn post_with_key(path: &str, body: &str, key: Option<&str>) -> Vec<u8> {
     let length = body.len();
+    let key = key.map(|key| format!("authorization: Bearer {key}\r\n")).unwrap_or_default();
     format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{key}\
          content-length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
@@ -155,7 +165,7 @@ impl Generator {
             let connection = match &mut open {
                 Some(connection) => connection,
                 None => {
-                    let fresh = GeneratorConnection::open(address).await;
+                    let fresh = GeneratorConnection::open(address, self.plan.tls.as_ref()).await;
                     let fresh = fresh.with_context(|| format!("failed to connect to {address}"))?;
                     self.tally().opened += 1;
                     open.insert(fresh)
@@ -260,6 +270,7 @@ mod tests {
         let start = clock.now() + Duration::from_millis(20);
         let plan = RequestPlan {
             address,
+            tls: None,
             requests: vec![post("/", "{}")],
             connections: 1,
             rate: Some(400.0),

@@ -123,6 +123,7 @@ async fn send(
     let start = clock.now();
     let plan = RequestPlan {
         address: address.to_owned(),
+        tls: None,
         requests,
         connections: options.connections,
         rate,

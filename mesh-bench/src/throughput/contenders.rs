@@ -5,17 +5,21 @@
 pub(crate) struct Contender {
     /// The name for `--only` and the table.
     pub(crate) name: &'static str,
-    pub(super) kind: ContenderKind,
+    pub(crate) kind: ContenderKind,
     pub(super) limit: RequiredSpeed,
 }
 
 /// Which processes are started, and which method is called.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum ContenderKind {
+pub(crate) enum ContenderKind {
     /// A bare hyper server that answers what `work` answers.
     Echo { threads: Threads },
     /// One agent that gets `work` without a demand.
     Work { threads: Threads },
+    /// The same behind a door: see [`DoorKind`].
+    SecuredWork { door: DoorKind },
+    /// nginx with TLS before one bare server.
+    NginxTls,
     /// nginx with `least_conn` in front of bare servers with one thread each.
     Nginx { servers: usize },
     /// One agent that delegates to others by the policy of these options, with one thread each.
@@ -24,8 +28,19 @@ pub(super) enum ContenderKind {
     Python { peers: usize },
 }
 
+/// What an agent asks its callers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DoorKind {
+    /// A key.
+    Keys,
+    /// TLS, where callers show no certificate, as with nginx.
+    Tls,
+    /// TLS, where callers show certificates.
+    MutualTls,
+}
+
 /// The number of threads of a server, as an argument; `None` for one per core.
-pub(super) type Threads = Option<&'static str>;
+pub(crate) type Threads = Option<&'static str>;
 
 /// One thread: for processes that share the cores with others of their kind.
 pub(super) const ONE: Threads = Some("1");
@@ -42,7 +57,7 @@ pub(super) enum RequiredSpeed {
 }
 
 /// The groups of contenders that take turns. The first of each group is its baseline.
-pub(super) const GROUPS: [&[Contender]; 4] = [
+pub(crate) const GROUPS: [&[Contender]; 4] = [
     &[
         Contender {
             name: "bare_hyper",
@@ -115,6 +130,39 @@ pub(super) const GROUPS: [&[Contender]; 4] = [
     ],
 ];
 
+/// The groups of `mesh-bench security`, as [`GROUPS`].
+pub(crate) const SECURED_GROUPS: [&[Contender]; 2] = [
+    &[
+        Contender {
+            name: "work",
+            kind: ContenderKind::Work { threads: None },
+            limit: RequiredSpeed::Baseline,
+        },
+        Contender {
+            name: "work_keys",
+            kind: ContenderKind::SecuredWork { door: DoorKind::Keys },
+            limit: RequiredSpeed::Ratio(0.97),
+        },
+    ],
+    &[
+        Contender {
+            name: "nginx_tls",
+            kind: ContenderKind::NginxTls,
+            limit: RequiredSpeed::Baseline,
+        },
+        Contender {
+            name: "work_tls",
+            kind: ContenderKind::SecuredWork { door: DoorKind::Tls },
+            limit: RequiredSpeed::Ratio(0.7),
+        },
+        Contender {
+            name: "work_mtls",
+            kind: ContenderKind::SecuredWork { door: DoorKind::MutualTls },
+            limit: RequiredSpeed::Ratio(0.7),
+        },
+    ],
+];
+
 /// The names of all contenders.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().flat_map(|group| group.iter()).map(|contender| contender.name)
@@ -144,7 +192,11 @@ impl ContenderKind {
     /// The JSON-RPC body of a call.
     pub(super) fn body(self) -> String {
         let method = match self {
-            Self::Echo { .. } | Self::Work { .. } | Self::Nginx { .. } => "work",
+            Self::Echo { .. }
+            | Self::Work { .. }
+            | Self::SecuredWork { .. }
+            | Self::Nginx { .. }
+            | Self::NginxTls => "work",
             Self::Delegate { .. } | Self::Python { .. } => "delegate",
         };
         format!(

@@ -5,6 +5,7 @@ mod contenders;
 mod echo;
 mod nginx;
 mod processes;
+mod secured;
 pub(crate) mod table;
 
 use std::time::Duration;
@@ -15,13 +16,12 @@ use mesh_node::process::console::say;
 use mesh_sim::format::counted;
 use serde::Serialize;
 
-pub(crate) use self::contenders::{Contender, names};
-use self::contenders::{GROUPS, RequiredSpeed};
+use self::contenders::RequiredSpeed;
+pub(crate) use self::contenders::{Contender, GROUPS, SECURED_GROUPS, names};
 pub(crate) use self::echo::echo;
-use self::processes::ContenderProcesses;
-pub(crate) use self::processes::{Programs, free_address};
+pub(crate) use self::processes::{ContenderProcesses, Programs, free_address};
 use crate::live::ProcessUsage;
-use crate::request_generator::{RequestPlan, RequestTally, post, run};
+use crate::request_generator::{RequestPlan, RequestTally, run};
 
 /// The time between making a plan and its first request.
 const START_DELAY: Duration = Duration::from_millis(100);
@@ -86,10 +86,11 @@ pub(crate) struct RoundFigures {
 /// the second list says which and why.
 pub(crate) async fn measure(
     programs: &Programs,
+    groups: &[&[Contender]],
     options: &ThroughputOptions,
 ) -> anyhow::Result<(Vec<ContenderFigures>, Vec<String>)> {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
-    for group in GROUPS {
+    for group in groups {
         let is_wanted = |contender: &&Contender| {
             options.only.is_empty() || options.only.iter().any(|name| name == contender.name)
         };
@@ -150,7 +151,8 @@ impl RunningContender<'_> {
         let until = from + Duration::from_secs_f64(options.seconds);
         let plan = RequestPlan {
             address: self.processes.entry.clone(),
-            requests: vec![post("/rpc", &self.contender.kind.body())],
+            tls: self.processes.tls.clone(),
+            requests: vec![self.processes.request(self.contender.kind)],
             connections: options.connections,
             rate: options.rate,
             start,

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::processes::free_address;
+use super::secured::SecuredFolder;
 use crate::live::Process;
 
 /// The names of the program. Distributions install it in a directory that is on the `PATH` of root
@@ -29,9 +30,18 @@ impl Nginx {
 
     /// Starts an nginx that spreads requests over these servers by `least_conn`.
     pub(super) async fn start(servers: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(servers, None).await
+    }
+
+    /// As [`Self::start`], with TLS if there is a folder that has the certificate "server".
+    pub(super) async fn start_with(
+        servers: &[&str],
+        secured: Option<&SecuredFolder>,
+    ) -> anyhow::Result<Self> {
         let (dir, address) = (tempfile::tempdir()?, free_address()?);
         let config = dir.path().join("nginx.conf");
-        fs::write(&config, configuration(dir.path(), &address, servers))?;
+        let tls = secured.map(|folder| folder.nginx_lines()).unwrap_or_default();
+        fs::write(&config, configuration(dir.path(), (&address, &tls), servers))?;
         let mut command = Command::new(binary().await.unwrap_or(BINARIES[0]));
         command.arg("-p").arg(dir.path()).arg("-c").arg(&config).args(["-e", "stderr"]);
         let process = Process::start_at(command, "nginx", &address).await?;
@@ -51,8 +61,9 @@ async fn binary() -> Option<&'static str> {
 }
 
 /// A configuration that makes nginx as fast as possible: a worker per core, kept-alive connections
-/// on both sides, and no log.
-fn configuration(dir: &Path, address: &str, servers: &[&str]) -> String {
+/// on both sides, and no log. `tls` is what stands behind the address, and in lines after it.
+fn configuration(dir: &Path, (address, tls): (&str, &(&str, String)), servers: &[&str]) -> String {
+    let (flag, lines) = tls;
     let dir = dir.display();
     let mut paths = String::new();
     for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
@@ -75,8 +86,8 @@ http {{
     keepalive_requests 1000000000;
   }}
   server {{
-    listen {address};
-    location / {{
+    listen {address}{flag};
+{lines}    location / {{
       proxy_pass http://servers;
       proxy_http_version 1.1;
       proxy_set_header Connection \"\";

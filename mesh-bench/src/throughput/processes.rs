@@ -1,18 +1,24 @@
 //! Starts the processes of a contender.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_node::TokioNet;
 use mesh_node::http::{Client, ClientLimits};
+use mesh_node::net::TlsIdentity;
 use tokio::process::Command;
 
-use super::contenders::{ContenderKind, ONE, Threads};
+use super::contenders::{ContenderKind, DoorKind, ONE, Threads};
 use super::nginx::Nginx;
+use super::secured::SecuredFolder;
 use crate::live::{ANY_PORT, Process, await_peers};
+use crate::request_generator::post_with_key;
 
 /// How long agents may take to know each other: several of their default refresh periods.
 const GET_READY: Duration = Duration::from_secs(20);
+/// The registry of agents that need none: nothing listens there.
+const NOWHERE: &str = "127.0.0.1:1";
 /// The directory of the Python demo's reproduction.
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../mesh-node/tests/interop");
 
@@ -26,22 +32,27 @@ pub(crate) struct Programs {
 
 /// The processes of one contender. They are killed when this is dropped.
 #[derive(Debug)]
-pub(super) struct ContenderProcesses {
+pub(crate) struct ContenderProcesses {
     /// The load balancer. It stands first, so that it ends before its servers.
     nginx: Option<Nginx>,
     processes: Vec<Process>,
     /// The address that gets the calls.
-    pub(super) entry: String,
+    pub(crate) entry: String,
+    /// How it is called; `None` for plain HTTP.
+    pub(crate) tls: Option<Arc<TlsIdentity>>,
+    /// Certificates and keys, if it asks for some.
+    secured: Option<SecuredFolder>,
 }
 
 impl Programs {
     /// What this machine lacks to start a contender; `None` if it has everything.
-    pub(super) async fn lacks(&self, kind: ContenderKind) -> Option<String> {
+    pub(crate) async fn lacks(&self, kind: ContenderKind) -> Option<String> {
         match kind {
             ContenderKind::Echo { .. }
             | ContenderKind::Work { .. }
+            | ContenderKind::SecuredWork { .. }
             | ContenderKind::Delegate { .. } => None,
-            ContenderKind::Nginx { .. } => Nginx::lacks().await,
+            ContenderKind::Nginx { .. } | ContenderKind::NginxTls => Nginx::lacks().await,
             ContenderKind::Python { .. } => {
                 let mut python = Command::new(&self.python);
                 python.args(["-c", "import fastapi, httpx, psutil, uvicorn"]);
@@ -54,17 +65,23 @@ impl Programs {
     }
 
     /// Starts a contender and waits until it can answer calls.
-    pub(super) async fn start(&self, kind: ContenderKind) -> anyhow::Result<ContenderProcesses> {
+    pub(crate) async fn start(&self, kind: ContenderKind) -> anyhow::Result<ContenderProcesses> {
         match kind {
             ContenderKind::Echo { threads } => {
                 let echo = ContenderProcesses::echo(threads).await?;
-                Ok(ContenderProcesses {
-                    entry: echo.address.clone(),
-                    nginx: None,
-                    processes: vec![echo],
-                })
+                Ok(ContenderProcesses::plain(echo.address.clone(), None, vec![echo]))
             }
             ContenderKind::Work { threads } => self.mesh(0, &[], threads).await,
+            ContenderKind::SecuredWork { door } => self.secured(door).await,
+            ContenderKind::NginxTls => {
+                let folder = SecuredFolder::make(&self.mesh).await?;
+                let echo = ContenderProcesses::echo(None).await?;
+                let nginx = Nginx::start_with(&[&echo.address], Some(&folder)).await?;
+                let entry = nginx.process.address.clone();
+                let tls = Some(folder.client(false)?);
+                let plain = ContenderProcesses::plain(entry, Some(nginx), vec![echo]);
+                Ok(ContenderProcesses { tls, secured: Some(folder), ..plain })
+            }
             ContenderKind::Delegate { peers, policy } => self.mesh(peers, policy, ONE).await,
             ContenderKind::Nginx { servers } => {
                 let mut processes = Vec::new();
@@ -75,7 +92,7 @@ impl Programs {
                     processes.iter().map(|process| &*process.address).collect();
                 let nginx = Nginx::start(&addresses).await?;
                 let entry = nginx.process.address.clone();
-                Ok(ContenderProcesses { nginx: Some(nginx), processes, entry })
+                Ok(ContenderProcesses::plain(entry, Some(nginx), processes))
             }
             ContenderKind::Python { peers } => self.demo(peers).await,
         }
@@ -109,7 +126,23 @@ impl Programs {
             await_peers(&client, (&name, &agent.address), peers, GET_READY).await?;
         }
         let entry = processes[1].address.clone();
-        Ok(ContenderProcesses { nginx: None, processes, entry })
+        Ok(ContenderProcesses::plain(entry, None, processes))
+    }
+
+    /// Starts an agent behind a door. It has no registry, because it needs no peers.
+    async fn secured(&self, door: DoorKind) -> anyhow::Result<ContenderProcesses> {
+        let folder = SecuredFolder::make(&self.mesh).await?;
+        let agent = ["agent", "--name", "server", "--listen", ANY_PORT, "--registry", NOWHERE];
+        let options = folder.options(door);
+        let agent: Vec<String> = agent.into_iter().map(str::to_owned).chain(options).collect();
+        let agent = Process::start(&self.mesh, "server", &agent).await?;
+        let tls = match door {
+            DoorKind::Keys => None,
+            DoorKind::Tls => Some(folder.client(false)?),
+            DoorKind::MutualTls => Some(folder.client(true)?),
+        };
+        let plain = ContenderProcesses::plain(agent.address.clone(), None, vec![agent]);
+        Ok(ContenderProcesses { tls, secured: Some(folder), ..plain })
     }
 
     /// Starts the same mesh in Python. Its agents ask for the list with every call, so there is
@@ -129,11 +162,23 @@ impl Programs {
             processes.push(Process::start_at(command, &name, &address).await?);
         }
         let entry = processes[1].address.clone();
-        Ok(ContenderProcesses { nginx: None, processes, entry })
+        Ok(ContenderProcesses::plain(entry, None, processes))
     }
 }
 
 impl ContenderProcesses {
+    /// Processes that are called over plain HTTP, without a key.
+    const fn plain(entry: String, nginx: Option<Nginx>, processes: Vec<Process>) -> Self {
+        Self { nginx, processes, entry, tls: None, secured: None }
+    }
+
+    /// The call that is sent to them.
+    pub(crate) fn request(&self, kind: ContenderKind) -> Vec<u8> {
+        let is_keyed = matches!(kind, ContenderKind::SecuredWork { door: DoorKind::Keys });
+        let key = self.secured.as_ref().filter(|_| is_keyed).map(|folder| &*folder.key);
+        post_with_key("/rpc", &kind.body(), key)
+    }
+
     /// Starts a bare server: this program with the command `echo`.
     async fn echo(threads: Threads) -> anyhow::Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
@@ -145,13 +190,13 @@ impl ContenderProcesses {
     }
 
     /// The ids of the processes, without their children, such as nginx's workers.
-    pub(super) fn ids(&self) -> Vec<u32> {
+    pub(crate) fn ids(&self) -> Vec<u32> {
         let nginx = self.nginx.iter().map(|nginx| &nginx.process);
         nginx.chain(&self.processes).filter_map(Process::id).collect()
     }
 
     /// Fails if one of the processes has ended.
-    pub(super) fn must_live(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn must_live(&mut self) -> anyhow::Result<()> {
         let nginx = self.nginx.iter_mut().map(|nginx| &mut nginx.process);
         nginx.chain(&mut self.processes).try_for_each(Process::must_live)
     }

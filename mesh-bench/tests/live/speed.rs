@@ -42,6 +42,28 @@ fn an_open_loop_sends_at_its_rate_and_meets_no_limit() {
 }
 
 #[test]
+fn what_doors_cost_is_measured_and_a_machine_without_nginx_is_told_so() {
+    let args = ["security", "--seconds", "0.3", "--rounds", "1", "--held", "40"];
+    let (figures, table) = figures(&[&args[..], &["--connections", "4"]].concat());
+    let rows = |part: &str| figures[part].as_array().unwrap().clone();
+    let named = |rows: &[Value], name: &str| {
+        let row = rows.iter().find(|row| row["name"] == name).cloned();
+        row.unwrap_or_else(|| panic!("no {name}: {table}"))
+    };
+    for name in ["work", "work_keys", "work_tls", "work_mtls"] {
+        let row = named(&rows("systems"), name);
+        assert!(row["requests_per_s"].as_f64().unwrap() > 0.0, "{row}");
+        assert_eq!(row["failed"], 0, "{row}");
+        let row = named(&rows("connections"), name);
+        assert!(row["connections_per_s"].as_f64().unwrap() > 0.0, "{row}");
+        assert_eq!(row["failed"], 0, "{row}");
+    }
+    let has_nginx = rows("systems").iter().any(|row| row["name"] == "nginx_tls");
+    assert_eq!(table.contains("left out: nginx_tls"), !has_nginx, "{table}");
+    assert_eq!(named(&rows("systems"), "work_tls")["ratio"].is_number(), has_nginx);
+}
+
+#[test]
 fn agents_at_rest_and_heartbeats_are_measured() {
     let args = ["idle", "--seconds", "1", "--leases", "40", "--heartbeat", "500ms"];
     let (figures, table) = figures(&[&args[..], &["--connections", "3"]].concat());
