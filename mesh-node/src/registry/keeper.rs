@@ -12,13 +12,11 @@ use tokio::task::JoinSet;
 
 use super::driver::RegistryDriver;
 use super::outage::Outage;
-use super::store::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError};
+use super::store::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, TTLS_PER_LIST};
 use crate::Observer;
 
 /// If nothing fails for so long, a store that could not be read works again.
 const QUIET: Duration = Duration::from_secs(10);
-/// After so many TTLs all records are listed again, in case a store has changed without telling.
-const TTLS_PER_LIST: u32 = 10;
 
 /// A registry's store, and what the registry has asked of it.
 pub(super) struct StoreKeeper {
@@ -125,8 +123,14 @@ impl<O: Observer> RegistryDriver<O> {
                         // It is listed already, because its changes did not come any more.
                         continue;
                     }
-                    let why = store.why_it_failed();
-                    outage.failed(why.as_deref().unwrap_or("a change was not made"))
+                    match outage.is_refusing() {
+                        true => {
+                            let why = store.why_it_failed();
+                            outage.failed(why.as_deref().unwrap_or("a change was not made"))
+                        }
+                        // The store knows something that this registry does not.
+                        false => outage.next_wait(),
+                    }
                 }
                 error = self.hear(&*store) => match error {
                     StoreError::Forgotten => outage.next_wait(),
@@ -143,7 +147,9 @@ impl<O: Observer> RegistryDriver<O> {
                     Duration::ZERO
                 }
             };
-            self.clock.sleep_until(self.clock.now() + wait).await;
+            if wait > Duration::ZERO {
+                self.clock.sleep_until(self.clock.now() + wait).await;
+            }
             self.list(&*store).await;
         }
     }

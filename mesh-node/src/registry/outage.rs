@@ -3,10 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// The wait before a store is asked again that has just begun to fail; it doubles each time.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-/// The longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(2);
+use super::store::{FIRST_RETRY, LONGEST_RETRY};
 
 /// What is known of a store that fails, until it does again what it failed to do.
 ///
@@ -26,10 +23,11 @@ struct OutageState {
 }
 
 impl Outage {
-    /// How long to wait before the store is asked again.
+    /// How long to wait before the store is asked again: the first time not at all.
     pub(super) fn next_wait(&self) -> Duration {
         let mut state = self.lock();
-        let wait = state.wait.map_or(FIRST_RETRY, |wait| (wait * 2).min(LONGEST_RETRY));
+        let wait = state.wait.map(|wait| (wait * 2).clamp(FIRST_RETRY, LONGEST_RETRY));
+        let wait = wait.unwrap_or(Duration::ZERO);
         state.wait = Some(wait);
         wait
     }
@@ -48,6 +46,11 @@ impl Outage {
     /// The store has not made a change.
     pub(super) fn has_refused(&self) {
         self.lock().has_refused = true;
+    }
+
+    /// Whether a change has failed, and none was made since.
+    pub(super) fn is_refusing(&self) -> bool {
+        self.lock().has_refused
     }
 
     /// The store has made a change, or told of one: if there was an outage, it is over.

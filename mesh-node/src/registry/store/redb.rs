@@ -105,11 +105,6 @@ impl Store for FileStore {
         Box::pin(async move { answered.await.unwrap_or(ChangeOutcome::Unknown) })
     }
 
-    fn most_at_once(&self) -> usize {
-        // All that wait share one wait for the disk.
-        usize::MAX
-    }
-
     fn news(&self, _after: u64) -> BoxFuture<'_, Result<StoreNews, StoreError>> {
         Box::pin(std::future::pending())
     }
