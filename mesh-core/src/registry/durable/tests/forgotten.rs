@@ -99,17 +99,18 @@ fn a_name_that_the_store_has_forgotten_is_not_taken_for_another_ones() {
     let mut driven = Driven::new(Keeping::Shared, at(0), &store);
     driven.register(at(0), &mut store, registration("a", "h:1", 1)).expect("it is free");
     assert_eq!(driven.registry.unheard(at(1)), [], "it is heard");
-    let unheard = driven.registry.unheard(at(100));
+    (2..200).for_each(|now| driven.registry.handle_timeout(at(now)));
+    let unheard = driven.registry.unheard(at(200));
     assert_eq!(unheard, [("a".into(), 1)]);
     // While the store is asked, the name is registered anew.
-    driven.register(at(101), &mut store, registration("a", "h:2", 2)).expect("it is dead");
-    driven.registry.handle_forgotten(at(101), unheard);
-    driven.settle(at(101), &mut store);
-    assert!(driven.asked.is_empty() && driven.names(at(101)) == ["a h:2"]);
+    driven.register(at(201), &mut store, registration("a", "h:2", 2)).expect("it is dead");
+    driven.registry.handle_forgotten(at(201), unheard);
+    driven.settle(at(201), &mut store);
+    assert!(driven.asked.is_empty() && driven.names(at(201)) == ["a h:2"]);
     // An end is no lease, and is remembered.
-    let _ = driven.registry.handle_deregister(at(102), "a", Some(2), None);
-    driven.settle(at(102), &mut store);
-    assert_eq!(driven.registry.unheard(at(300)), []);
+    let _ = driven.registry.handle_deregister(at(202), "a", Some(2), None);
+    driven.settle(at(202), &mut store);
+    assert_eq!(driven.registry.unheard(at(400)), []);
 }
 
 /// The store has made a change, and has lost it again before its news came.
