@@ -12,8 +12,7 @@ use super::host_field::{HostField, HostScope};
 use super::{FaultBehaviour, FaultKind, listed};
 use crate::units::{DurationText, duration_text};
 
-/// The registries' stores refuse everything, and come back when the fault ends without the last
-/// changes from before it.
+/// The registries' stores are down, and then come back without their last changes.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StoreRollback<H = Vec<Name>> {
