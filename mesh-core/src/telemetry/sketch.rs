@@ -109,9 +109,9 @@ mod tests {
         for ms in 1..=300_u64 {
             let latency = Duration::from_millis(ms * ms % 307);
             if ms % 3 == 0 {
-                one.record(latency)
+                one.record(latency);
             } else {
-                other.record(latency)
+                other.record(latency);
             }
             both.record(latency);
         }

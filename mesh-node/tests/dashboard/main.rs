@@ -1,6 +1,8 @@
 //! The dashboard as its users meet it: who may see it, what it is fed with, and the page in a real
 //! browser.
 
+#![expect(clippy::print_stderr, reason = "the test harness shows it for skipped tests")]
+
 mod chromium;
 mod link;
 mod page;

@@ -9,7 +9,7 @@ const CHARTS = [
   { title: "jobs done", series: ["rate"], text: (a) => traffic(a, () => `${short(a.rate)}/s`) },
   { title: "failed", series: ["errors"], text: (a) => traffic(a, () => `${short(a.failedRate)}/s`) },
   { title: "p50 | p99", series: ["p50", "p99"],
-    text: (a) => traffic(a, () => (a.p50 === null ? "none done" : `${time(a.p50)} | ${time(a.p99)}`)) },
+    text: (a) => traffic(a, () => (a.p50 === null ? "none done" : times(a.p50, a.p99))) },
 ];
 
 /** "No data" is an agent that tells nothing; "no traffic yet" one that had nothing to do. */
@@ -52,7 +52,11 @@ function fillCard(agent) {
   setClass(card.box, "stale", isStale(agent));
   setClass(card.box, "chosen", agent.name === view.chosen);
   fillAge(agent, card);
-  CHARTS.forEach((chart, index) => setText(card.figures[index], chart.text(agent)));
+  CHARTS.forEach((chart, index) => {
+    const text = chart.text(agent);
+    setText(card.figures[index], text);
+    setClass(card.figures[index], "none", text.startsWith("no"));
+  });
 }
 
 /** Draws what was drawn before only if there is something new. */

@@ -46,16 +46,20 @@ function placeDisc(agents, x, y, spanX, spanY) {
   });
 }
 
-/** How strong an arrow is, from 0.35 to 1: the slower within its colour, the stronger. */
+/** The least strength of a colour: what is slow must be seen. */
+const FAINTEST = { good: 0.4, warn: 0.65, bad: 0.8 };
+
+/** How strong an arrow is, up to 1: the slower within its colour, the stronger. */
 function intensity(edge, band) {
   if (band === "stale") return 0.5;
   const [low, high] = { good: [0.1, view.amber], warn: [view.amber, view.red],
     bad: [view.red, view.red * 10] }[band];
   const part = Math.log(Math.max(edge.rtt, 0.01) / low) / Math.log(Math.max(high / low, 1.01));
-  return 0.35 + 0.65 * Math.min(1, Math.max(0, part));
+  return FAINTEST[band] + (1 - FAINTEST[band]) * Math.min(1, Math.max(0, part));
 }
 
-const thickness = (edge) => 1 + Math.min(7, 1.5 * Math.log2(1 + edge.rate));
+/** How thick an arrow is, in pixels: the more jobs, the thicker; in a crowd, all are thinner. */
+const thickness = (edge, crowded) => 1 + Math.min(7, 1.5 * Math.log2(1 + edge.rate)) * Math.sqrt(crowded);
 
 function drawGraph(agents) {
   const canvas = byId("graph");
@@ -64,15 +68,26 @@ function drawGraph(agents) {
   const titles = place(groupedAgents(agents), width, height);
   const edges = edgesOf(agents);
   const isChosen = (edge) => edge.from === view.chosen || edge.to === view.chosen;
-  const isMany = edges.length > 400;
   const bands = { good: 0, warn: 0, bad: 0, stale: 0 };
+  const sorted = { stale: [], good: [], warn: [], bad: [] };
   for (const edge of edges) {
     const band = edgeBand(edge);
     bands[band] += 1;
-    if (isMany && !edge.count && !isChosen(edge)) continue;
-    const faint = view.chosen && !isChosen(edge) ? 0.25 : 1;
-    drawArrow(context, edge, band, faint * intensity(edge, band) * (isMany && !isChosen(edge) ? 0.5 : 1));
+    sorted[band].push(edge);
   }
+  // Of many arrows, only the slow ones and those of the chosen agent stand out.
+  const crowded = Math.min(1, 150 / Math.max(1, edges.length));
+  const strength = { stale: crowded * crowded, good: crowded, warn: Math.sqrt(crowded), bad: Math.sqrt(crowded) };
+  for (const [band, ofBand] of Object.entries(sorted)) {
+    for (const edge of ofBand.filter((it) => !isChosen(it))) {
+      const faint = view.chosen ? 0.25 : 1;
+      drawArrow(context, edge, band, faint * intensity(edge, band) * strength[band], crowded);
+    }
+  }
+  edges.filter(isChosen).forEach((edge) => {
+    const band = edgeBand(edge);
+    drawArrow(context, edge, band, intensity(edge, band), 1);
+  });
   const labelled = edges.length <= MOST_LABELS && width > 500 ? edges : edges.filter(isChosen);
   if (labelled.length <= 2 * MOST_LABELS) labelled.forEach((edge) => drawLabel(context, edge));
   agents.forEach((agent) => drawAgent(context, agent, agents.length));
@@ -97,9 +112,9 @@ function curve(edge) {
   return { start: rim(from, radius + 2), control, end: rim(to, radius + 3) };
 }
 
-function drawArrow(context, edge, band, alpha) {
+function drawArrow(context, edge, band, alpha, crowded) {
   const { start, control, end } = curve(edge);
-  const wide = thickness(edge);
+  const wide = thickness(edge, crowded);
   context.globalAlpha = alpha;
   context.strokeStyle = context.fillStyle = colours[band];
   context.lineWidth = wide;

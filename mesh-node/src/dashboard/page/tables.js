@@ -50,7 +50,7 @@ function matrixCell(agent, to, known) {
   }
   const name = edge.failed / edge.count > 0.01 ? "failing" : "busy";
   const cell = make("td", name, `${share(edge.success)} · ${short(edge.rate)}/s`,
-    make("small", "", `${time(edge.p50)} | ${time(edge.p99)}`));
+    make("small", "", times(edge.p50, edge.p99)));
   cell.title = `${edge.from} to ${edge.to}: ${edge.count} jobs, ${edge.failed} failed, told ${ago(edge.told)}`;
   return cell;
 }

@@ -43,6 +43,14 @@ function time(ms) {
   return ms >= 1000 ? `${short(ms / 1000)} s` : `${short(ms)} ms`;
 }
 
+/** Two times in ms, with their unit once if it is the same. */
+function times(one, other) {
+  if (one === null || other === null) return `${time(one)} | ${time(other)}`;
+  const [a, b] = [time(one), time(other)];
+  const unit = (text) => text.split(" ")[1];
+  return unit(a) === unit(b) ? `${a.split(" ")[0]} | ${b}` : `${a} | ${b}`;
+}
+
 /** How long ago something was, in whole units. */
 function ago(at) {
   if (at === null || at === undefined) return "–";
