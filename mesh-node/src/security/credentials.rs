@@ -51,7 +51,7 @@ impl Credentials {
     }
 
     /// The value of `Authorization` in a request for what only those see who may observe.
-    pub(crate) fn to_observe(&self) -> Option<HeaderValue> {
+    pub fn to_observe(&self) -> Option<HeaderValue> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).to_observe()
     }
 

@@ -189,6 +189,9 @@ fn a_mesh_of_two_hundred_is_readable_and_one_of_a_thousand_usable() {
     browser.until(&format!("{}.includes('200 agents')", text("#status")));
     browser.until("document.querySelectorAll('#cards .agent').length === 60");
     browser.until("document.querySelectorAll('#matrix tbody tr').length === 24");
+    let paints =
+        "JSON.stringify(performance.getEntriesByType('paint').map(it => [it.name, it.startTime]))";
+    eprintln!("with 200 agents: {}", browser.value(paints));
     browser.value(
         "(() => { const group = document.getElementById('group'); group.value = 'site'; \
                    group.dispatchEvent(new Event('input', { bubbles: true })); })()",

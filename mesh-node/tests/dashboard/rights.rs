@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::process::{Service, output, raw, until};
-use crate::viewer::Viewer;
+use crate::viewer::{Viewer, agent};
 
 /// A folder with the keys of a mesh.
 pub(crate) struct Keys(tempfile::TempDir);
@@ -90,8 +90,7 @@ const JOB: &str = r#"{"agent": "a", "method": "work", "text": "hello"}"#;
 #[test]
 fn a_pass_may_do_what_its_keys_may_and_nothing_else() {
     let keys = Keys::new();
-    let [observe, call, register] = ["observe", "call", "admin"].map(|role| keys.key(role));
-    let admin = register;
+    let [observe, call, admin] = ["observe", "call", "admin"].map(|role| keys.key(role));
     let registry = Service::registry(&["--keys", &keys.file()]);
     let agent_keys = keys.agent("a");
     let options = ["--keys", &keys.file(), "--key-file", &agent_keys, "--demand", "1ms"];
@@ -142,6 +141,41 @@ fn a_revoked_key_ends_its_passes_and_their_views() {
     keys.run(&["revoke", id]);
     while viewer.next().is_some() {}
     assert_eq!(rights(&registry.address, &pass), (false, false));
+}
+
+#[test]
+fn a_process_of_its_own_has_its_own_keys_and_shows_agents_those_of_its_callers() {
+    let keys = Keys::new();
+    let (observe, call, file) = (keys.key("observe"), keys.key("call"), keys.file());
+    let own = keys.path("own.key").to_str().expect("text").to_owned();
+    keys.run(&["new", "--role", "observe", "--to", &own]);
+    let registry = Service::registry(&["--keys", &file]);
+    let agent_keys = keys.agent("a");
+    let options = ["--keys", &file, "--key-file", &agent_keys, "--demand", "1ms"];
+    let _agent = Service::agent("a", &registry.address, &options);
+    let usual = [
+        "dashboard",
+        "--listen",
+        "127.0.0.1:0",
+        "--registry",
+        &registry.address,
+        "--key-file",
+        &own,
+    ];
+    let dashboard = Service::start(&[&usual[..], &["--keys", &file]].concat());
+    let address = &dashboard.address;
+    assert_eq!(ask(address, "GET", "/dashboard/state", "", "").0, 401);
+    let sees = sign_in(address, &observe, "");
+    let mut viewer = Viewer::open(address, &sees);
+    viewer.find("the agent", |update| agent(update, "a").is_object());
+    let both = sign_in(address, &call, &sees);
+    let Answered(status, _, body) = ask(address, "POST", "/dashboard/send", &both, JOB);
+    assert!(status == 200 && body.contains("Processed: hello"), "{status} {body}");
+    // One that asks for no keys shows its own, and this one may only observe.
+    let open = Service::start(&usual);
+    assert!(ask(&open.address, "GET", "/dashboard/state", "", "").2.contains("\"a\""));
+    let Answered(status, _, body) = ask(&open.address, "POST", "/dashboard/send", "", JOB);
+    assert!(status == 502 && body.contains("401"), "{status} {body}");
 }
 
 #[test]
