@@ -197,6 +197,8 @@ fn a_mesh_of_two_hundred_is_readable_and_one_of_a_thousand_usable() {
                    group.dispatchEvent(new Event('input', { bubbles: true })); })()",
     );
     browser.until("document.querySelectorAll('#cards h3').length >= 1");
+    let (redraw, all) = (drawing_ms(&mut browser), browser.value(&arrows("good")));
+    eprintln!("a drawing of 200 agents with {all} fast arrows: {redraw} ms");
     pictures(&mut browser, "many");
     for number in 200..1000 {
         register(&registry.address, number, 1000);
@@ -204,7 +206,19 @@ fn a_mesh_of_two_hundred_is_readable_and_one_of_a_thousand_usable() {
     browser.until(&format!("{}.includes('1,000 agents')", text("#status")));
     browser.value("document.getElementById('more').click()");
     browser.until("document.querySelectorAll('#cards .agent').length === 120");
-    pictures(&mut browser, "thousand");
+    eprintln!("a drawing of 1,000 agents: {} ms", drawing_ms(&mut browser));
+    browser.picture("thousand");
+    assert_eq!(browser.value(MISTAKES), "");
+}
+
+/// How long the page needs to draw everything anew, in milliseconds.
+fn drawing_ms(browser: &mut Chromium) -> Value {
+    browser.value(
+        "new Promise(done => { const began = performance.now(); \
+         document.getElementById('amber').value = 20 + Math.random(); \
+         document.getElementById('tools').dispatchEvent(new Event('input')); \
+         requestAnimationFrame(() => setTimeout(() => done(Math.round(performance.now() - began)))); })",
+    )
 }
 
 /// Registers an agent that exists only on paper, with twenty edges.

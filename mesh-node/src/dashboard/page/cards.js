@@ -110,13 +110,14 @@ function drawChart(canvas, { series, most }, points) {
 function showCards(agents, isAll) {
   const shown = agents.slice(0, view.shown);
   const groups = groupedAgents(shown);
-  const key = groups.map(([title, list]) => `${title}:${list.map((agent) => agent.name)}`).join("|");
+  const sizes = new Map(groupedAgents(agents).map(([title, list]) => [title, list.length]));
+  const key = groups.map(([title, list]) => `${title} ${sizes.get(title)}:${list.map((agent) => agent.name)}`).join("|");
   const box = byId("cards");
   shown.forEach(fillCard);
   if (box.dataset.key !== key) {
     box.replaceChildren(...groups.flatMap(([title, list]) => {
       const grid = make("div", "cards", ...list.map((agent) => cardOf(agent).box));
-      return title ? [make("h3", "", `${title} (${list.length})`), grid] : [grid];
+      return title ? [make("h3", "", `${title} (${sizes.get(title)})`), grid] : [grid];
     }));
     box.dataset.key = key;
   }

@@ -5,6 +5,8 @@ const BAND_WORDS = { good: "fast", warn: "moderate", bad: "slow", stale: "unknow
 /** More arrows than this have no labels, and more agents no names, unless they are chosen. */
 const MOST_LABELS = 24;
 const MOST_NAMES = 60;
+/** More arrows than this are drawn as a crowd. */
+const CROWD = 1500;
 
 /** Where the agents are drawn: by name, in CSS pixels. */
 let places = new Map();
@@ -78,9 +80,13 @@ function drawGraph(agents) {
   // Of many arrows, only the slow ones and those of the chosen agent stand out.
   const crowded = Math.min(1, 150 / Math.max(1, edges.length));
   const strength = { stale: crowded * crowded, good: crowded, warn: Math.sqrt(crowded), bad: Math.sqrt(crowded) };
+  const faint = view.chosen ? 0.25 : 1;
   for (const [band, ofBand] of Object.entries(sorted)) {
+    if (edges.length > CROWD) {
+      drawCrowd(context, ofBand.filter((it) => !isChosen(it)), band, faint * strength[band]);
+      continue;
+    }
     for (const edge of ofBand.filter((it) => !isChosen(it))) {
-      const faint = view.chosen ? 0.25 : 1;
       drawArrow(context, edge, band, faint * intensity(edge, band) * strength[band], crowded);
     }
   }
@@ -110,6 +116,23 @@ function curve(edge) {
     return { x: end.x + ((control.x - end.x) / far) * gap, y: end.y + ((control.y - end.y) / far) * gap };
   };
   return { start: rim(from, radius + 2), control, end: rim(to, radius + 3) };
+}
+
+/** Draws so many edges that no single one can be told from the others: without heads, many in one go. */
+function drawCrowd(context, edges, band, alpha) {
+  context.globalAlpha = alpha;
+  context.strokeStyle = colours[band];
+  context.lineWidth = 1;
+  for (let first = 0; first < edges.length; first += 50) {
+    context.beginPath();
+    for (const edge of edges.slice(first, first + 50)) {
+      const { start, control, end } = curve(edge);
+      context.moveTo(start.x, start.y);
+      context.quadraticCurveTo(control.x, control.y, end.x, end.y);
+    }
+    context.stroke();
+  }
+  context.globalAlpha = 1;
 }
 
 function drawArrow(context, edge, band, alpha, crowded) {
