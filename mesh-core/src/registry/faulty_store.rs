@@ -92,6 +92,11 @@ impl FaultyStore {
         self.faults.is_down || self.store.keep(now, name)
     }
 
+    /// Forgets the records that nobody has asked to keep.
+    pub fn handle_timeout(&mut self, now: Timestamp) {
+        self.store.handle_timeout(now);
+    }
+
     /// The store crashes, and comes back without the changes of the last `lost`: at its revision of
     /// that time, and without a memory of changes.
     pub fn crash(&mut self, now: Timestamp, lost: Duration) {

@@ -201,6 +201,9 @@ pub struct LeaseNote {
     pub url: Arc<str>,
     /// What happened.
     pub kind: LeaseNoteKind,
+    /// The revision of the store that the registry's list has reached with it; `None` without a
+    /// store. No two registries list two addresses of one name at one revision.
+    pub revision: Option<u64>,
 }
 
 /// What can happen to a lease.

@@ -384,7 +384,7 @@ impl Registry {
             *rival = Some(url.clone());
         }
         let kind = LeaseNoteKind::Refused(error.clone());
-        self.notes.push_back(LeaseNote { name, incarnation, url, kind });
+        self.notes.push_back(LeaseNote { name, incarnation, url, kind, revision: None });
     }
 
     /// Stores a lease that is renewed or granted. Gives back the address of another process that
@@ -488,7 +488,7 @@ impl Registry {
     fn note(&mut self, lease: &Lease, kind: LeaseNoteKind) {
         self.index += 1;
         let (name, incarnation, url) = (lease.name.clone(), lease.incarnation, lease.url.clone());
-        self.notes.push_back(LeaseNote { name, incarnation, url, kind });
+        self.notes.push_back(LeaseNote { name, incarnation, url, kind, revision: None });
     }
 }
 

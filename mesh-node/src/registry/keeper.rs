@@ -1,7 +1,6 @@
 //! What carries out the changes of the store, and brings the news of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use mesh_core::protocol::Name;
 use mesh_core::registry::{ChangeOutcome, Keeping, RecordChange, StoreChange};
@@ -10,15 +9,11 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
 use super::driver::RegistryDriver;
-use super::store::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError};
+use super::store::{
+    CHANGE_TIMEOUT, FIRST_RETRY, LIST_TIMEOUT, LONGEST_RETRY, Store, StoreContents, StoreError,
+    TTLS_PER_LIST,
+};
 use crate::Observer;
-
-/// The wait before the store is asked again after an error; it doubles each time.
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-/// The longest such wait.
-const LONGEST_RETRY: Duration = Duration::from_secs(2);
-/// After so many TTLs all records are listed again, in case a store has changed without telling.
-const TTLS_PER_LIST: u32 = 10;
 
 /// A registry's store, and what the registry has asked of it.
 pub(super) struct StoreKeeper {

@@ -8,6 +8,7 @@
 mod address;
 mod event;
 mod observers;
+mod simulated_store;
 mod true_state;
 pub mod turmoil;
 

@@ -396,7 +396,13 @@ workload = { arrivals = "constant", rate = 1, demand = { kind = "constant", valu
 
     fn registry_noted(kind: LeaseNoteKind) -> Fact {
         let (name, url) = ("a-1".into(), "h:1".into());
-        Fact::RegistryNoted(registry::LeaseNote { name, incarnation: Some(1), url, kind })
+        Fact::RegistryNoted(registry::LeaseNote {
+            name,
+            incarnation: Some(1),
+            url,
+            kind,
+            revision: None,
+        })
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::scenario::{AgentSpec, BatchSize, Costs, JobKind, OpenArrivals, Scenar
 type IsInScenario = fn(&Scenario) -> bool;
 
 /// The number of features.
-pub(super) const ALL_FEATURES: usize = 20;
+pub(super) const ALL_FEATURES: usize = 21;
 
 /// Everything that is looked for, and how to see whether a scenario has it.
 const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
@@ -34,6 +34,7 @@ const FEATURES: [(&str, IsInScenario); ALL_FEATURES] = [
     ("erring agents", |scenario| agent(scenario, |agent| agent.errors.is_some())),
     ("modifiers", has_modifiers),
     ("registries", |scenario| scenario.registries.are_several()),
+    ("stores", |scenario| scenario.registries.store.is_some()),
     ("faults at random", |scenario| !scenario.random_faults.is_empty()),
 ];
 

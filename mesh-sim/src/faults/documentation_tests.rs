@@ -24,9 +24,9 @@ fn drawn() -> BTreeMap<&'static str, Vec<FaultKind>> {
     let agents: Vec<Name> = (1..=3).map(|number| format!("agent-{number}").into()).collect();
     let mut draw = Draw::new(Seed::root(1).rng(), &agents);
     let mut drawn: BTreeMap<_, Vec<FaultKind>> = BTreeMap::new();
-    for (draw_fault, _) in draws() {
+    for way in draws() {
         for _ in 0..50 {
-            let fault = draw_fault(&mut draw);
+            let fault = (way.draw)(&mut draw);
             drawn.entry(fault.name()).or_default().push(fault);
         }
     }

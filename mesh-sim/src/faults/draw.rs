@@ -20,6 +20,7 @@ pub(crate) struct Draw<'a> {
     rng: Rng,
     agents: &'a [Name],
     registries: usize,
+    has_store: bool,
 }
 
 impl<'a> Draw<'a> {
@@ -28,12 +29,28 @@ impl<'a> Draw<'a> {
 
     /// Draws from `rng`, for a mesh of these agents and one registry.
     pub(crate) fn new(rng: Rng, agents: &'a [Name]) -> Self {
-        Self { rng, agents, registries: 1 }
+        Self { rng, agents, registries: 1, has_store: false }
     }
 
-    /// The same for a mesh of so many registries.
-    pub(crate) fn with_registries(self, registries: usize) -> Self {
-        Self { registries, ..self }
+    /// The same for a mesh of so many registries, which have a store or not.
+    pub(crate) fn with_registries(self, registries: usize, has_store: bool) -> Self {
+        Self { registries, has_store, ..self }
+    }
+
+    /// Whether the registries have a store.
+    pub(crate) const fn has_store(&self) -> bool {
+        self.has_store
+    }
+
+    /// Some of the registries, at least one. Of a single one, no number is drawn.
+    pub(crate) fn some_registries(&mut self) -> Vec<Name> {
+        let mut names: Vec<Name> = registry_names(self.registries).collect();
+        if names.len() > 1 {
+            names = self.shuffled(names.into_iter());
+            names.truncate(1 + self.below(self.registries));
+            names.sort();
+        }
+        names
     }
 
     /// A registry. Of a single one, no number is drawn.

@@ -43,6 +43,13 @@ pub(super) enum FaultEffect {
     BackgroundLoad(HostMap<bool>, f64),
     /// These hosts end jobs with these errors, instead of those of their agents.
     Errors(HostMap<bool>, JobErrors),
+    /// The stores of these registries answer this much later.
+    SlowStore(HostMap<bool>, Duration),
+    /// The stores of these registries refuse everything.
+    StopStore(HostMap<bool>),
+    /// The stores of these registries refuse everything, and then have lost the changes of so long
+    /// before.
+    RollBackStore(HostMap<bool>, Duration),
 }
 
 /// The links that an effect is about, each from one host to another.
@@ -104,7 +111,10 @@ impl FaultEffect {
             Self::Delay(..)
             | Self::SpeedFactor(..)
             | Self::BackgroundLoad(..)
-            | Self::Errors(..) => false,
+            | Self::Errors(..)
+            | Self::SlowStore(..)
+            | Self::StopStore(_)
+            | Self::RollBackStore(..) => false,
         }
     }
 
@@ -126,6 +136,11 @@ impl FaultEffect {
     /// Whether the effect lets a host end jobs with errors.
     pub(super) fn lets_err(&self, host: HostId) -> bool {
         matches!(self, Self::Errors(hosts, _) if hosts[host])
+    }
+
+    /// Whether the effect is one on stores of registries.
+    pub(super) const fn hits_stores(&self) -> bool {
+        matches!(self, Self::SlowStore(..) | Self::StopStore(_) | Self::RollBackStore(..))
     }
 
     /// Whether the effect takes a host down.

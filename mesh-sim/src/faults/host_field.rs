@@ -39,6 +39,8 @@ pub(crate) enum HostScope {
     Agents,
     /// Agents and the registry.
     Servers,
+    /// Only registries.
+    Registries,
 }
 
 impl HostField {
@@ -71,6 +73,7 @@ impl HostScope {
             Self::Any => true,
             Self::Agents => !is_registry_name(host) && host != CLIENT,
             Self::Servers => host != CLIENT,
+            Self::Registries => is_registry_name(host),
         }
     }
 
@@ -80,6 +83,7 @@ impl HostScope {
             Self::Any => "agents, the registry and the client",
             Self::Agents => "agents",
             Self::Servers => "agents and the registry",
+            Self::Registries => "registries",
         }
     }
 }

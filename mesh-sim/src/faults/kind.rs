@@ -30,6 +30,14 @@ pub(super) trait FaultBehaviour {
         None
     }
 
+    /// Whether the fault does nothing unless registries have a store.
+    fn needs_store() -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
+
     /// The functions with which an exploration draws a fault of this kind. Each explored run either
     /// uses a function or goes without it.
     fn draws() -> &'static [DrawFault]
@@ -106,6 +114,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Whether the fault does nothing unless registries have a store.
+            pub(crate) fn needs_store(&self) -> bool {
+                match self {
+                    $(Self::$Kind(_) => $Kind::<Vec<Name>>::needs_store(),)*
+                }
+            }
+
             /// The same fault with each list of hosts replaced by what `map` makes of it.
             pub(crate) fn map_hosts<G>(
                 &self,
@@ -131,10 +146,16 @@ macro_rules! kinds {
             }
         }
 
-        /// The functions that draw each kind, and whether engine turmoil can have the kind.
-        fn draws_by_kind() -> impl Iterator<Item = (&'static [DrawFault], bool)> {
-            [$(($Kind::<Vec<Name>>::draws(), $Kind::<Vec<Name>>::field_beyond_turmoil().is_none()),)*]
-                .into_iter()
+        /// The functions that draw faults, kind by kind.
+        fn draws_by_kind() -> impl Iterator<Item = FaultDraw> {
+            let mut all = Vec::new();
+            $({
+                let in_turmoil = $Kind::<Vec<Name>>::field_beyond_turmoil().is_none();
+                let needs_store = $Kind::<Vec<Name>>::needs_store();
+                let draws = $Kind::<Vec<Name>>::draws().iter();
+                all.extend(draws.map(|draw| FaultDraw { draw: *draw, in_turmoil, needs_store }));
+            })*
+            all.into_iter()
         }
     };
 }

@@ -23,6 +23,9 @@ mod partition;
 mod random;
 mod schedule;
 mod slow_down;
+mod store_down;
+mod store_rollback;
+mod store_slow;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -35,7 +38,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::crash::CrashMode;
 pub use self::random::RandomFault;
-pub use self::schedule::{FaultSchedule, LinkState, MachineState};
+pub(crate) use self::schedule::StoreReturn;
+pub use self::schedule::{FaultSchedule, LinkState, MachineState, StoreState};
 
 pub(crate) use self::draw::{Draw, DrawFault};
 use self::effect::{FaultEffect, HostNumbers, Span};
@@ -53,6 +57,9 @@ kinds! {
     loss::Loss,
     background_load::BackgroundLoad,
     errors::Errors,
+    store_slow::StoreSlow,
+    store_down::StoreDown,
+    store_rollback::StoreRollback,
 }
 
 /// Something that goes wrong in a run: a kind of fault with its parameters, its start and its
@@ -161,12 +168,20 @@ impl FaultKind {
     }
 }
 
-/// Every way to draw a fault for an exploration, and whether engine turmoil can have what is drawn.
-/// Those that turmoil can't have come last, so that the others have the same numbers in both
-/// engines.
-pub(crate) fn draws() -> Vec<(DrawFault, bool)> {
-    let all = draws_by_kind().flat_map(|(draws, ok)| draws.iter().map(move |draw| (*draw, ok)));
-    let (both, event): (Vec<_>, Vec<_>) = all.partition(|(_, in_turmoil)| *in_turmoil);
+/// A way to draw a fault for an exploration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FaultDraw {
+    pub(crate) draw: DrawFault,
+    /// Whether engine turmoil can have what is drawn.
+    pub(crate) in_turmoil: bool,
+    /// Whether it does nothing unless registries have a store.
+    pub(crate) needs_store: bool,
+}
+
+/// Every way to draw a fault for an exploration. Those that turmoil can't have come last, so that
+/// the others have the same numbers in both engines.
+pub(crate) fn draws() -> Vec<FaultDraw> {
+    let (both, event): (Vec<_>, Vec<_>) = draws_by_kind().partition(|draw| draw.in_turmoil);
     [both, event].concat()
 }
 

@@ -1,5 +1,7 @@
 //! The fault schedule: which faults are active at a time, as a function of time alone.
 
+mod stores;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_node::work::JobErrors;
 
+pub(crate) use self::stores::StoreReturn;
+pub use self::stores::StoreState;
 use super::effect::{DirectedLinks, FaultEffect, HostNumbers, Span};
 use super::{CrashMode, Fault};
 use crate::host::{AgentId, HostId, HostMap};

@@ -90,6 +90,7 @@ fn an_entry_concerns_its_host_and_whom_the_registry_speaks_of() {
         incarnation: Some(1),
         url: "h:1".into(),
         kind: LeaseNoteKind::Granted,
+        revision: None,
     };
     let hosts = [HostId::REGISTRY, HostId::CLIENT, AGENT.host(), OTHER.host()];
     let concerns = |entry: &JournalEntry| hosts.map(|host| entry.concerns(host, &names()));

@@ -11,6 +11,11 @@ use crate::host::AgentMap;
 use crate::presence::planned_changes;
 use crate::scenario::{AgentSpec, Scenario};
 
+/// How long it may take until a registry has noticed that its store answers again.
+const STORE_RETRY: Duration = Duration::from_secs(3);
+/// The share of a store's answers that take no longer than is counted with.
+const ALMOST_ALWAYS: f64 = 1.0 - 1e-9;
+
 /// How long the mesh of one scenario may take to notice changes, if agents' calls to the registry
 /// succeed. The oracles take these as their limits; all are sums of settings, with jitter and with
 /// the slowest clock of the scenario's agents.
@@ -32,6 +37,8 @@ pub(super) struct NoticeBounds {
     /// nobody for a while. Then the lease lasts until one TTL after the first heartbeat that the
     /// registry hears again, or until two TTLs after the last one that it heard.
     deaf: Duration,
+    /// For how long a shared store keeps, at least, the lease of an agent that a registry heard.
+    pub(super) shared_stores_keep: Duration,
     /// Whether the settings let every agent that can't reach the registry for a while come back
     /// before its lease ends, and before other agents stop waiting for it.
     patient: bool,
@@ -68,10 +75,19 @@ impl NoticeBounds {
         let forget = grace + sweep + refresh + timeout;
         let silent = refresh + jittered(heartbeat, jitter) + fetch;
         let are_several = scenario.registries.are_several();
+        let store = scenario.registries.store.as_ref();
+        // What the store adds: a registry learns that it is well again, and an agent asks again.
+        let store = store
+            .map_or(Duration::ZERO, |store| STORE_RETRY + 4 * store.answer.quantile(ALMOST_ALWAYS));
+        let (join, fetch) = match store.is_zero() {
+            true => (join, fetch),
+            false => (join + store + 2 * jittered(heartbeat, jitter), fetch + store),
+        };
         Self {
             forget: if are_several { forget + silent } else { forget },
             fetch,
             join,
+            shared_stores_keep: 2 * ttl,
             deaf: if may_be_deaf { ttl.max(join) } else { Duration::ZERO },
             patient: jittered(period, jitter) + longest_pause(ttl) + rejoin <= ttl,
         }

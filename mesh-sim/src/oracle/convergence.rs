@@ -128,6 +128,10 @@ impl ConvergenceOracle {
         let named = |agents: &[AgentId]| -> BTreeSet<Name> {
             agents.iter().map(|agent| names[agent.host()].clone()).collect()
         };
+        // Nobody can register as long as something is wrong with the stores.
+        if self.faults.last_store_fault(now) == Some(now) {
+            return;
+        }
         let is_up = |registry: &&RegistryLeases| !self.faults.is_down(registry.host, now);
         let registries: Vec<&RegistryLeases> = leases.registries().iter().filter(is_up).collect();
         for registry in &registries {

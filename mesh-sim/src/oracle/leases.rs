@@ -1,11 +1,12 @@
 //! No agent routes to a peer whose lease ended long ago, and no dead incarnation comes back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
-use mesh_core::registry::LeaseNote;
+use mesh_core::registry::{Keeping, LeaseNote};
 
 use super::FoundViolations;
 use super::bounds::NoticeBounds;
@@ -25,8 +26,11 @@ pub(super) struct LeaseOracle {
     bounds: NoticeBounds,
     /// As [`patience`](super::bounds::patience) says.
     patience: Arc<AgentMap<Duration>>,
+    keeping: Keeping,
     /// In their order.
     registries: Vec<RegistryLeases>,
+    /// Agents that have been told to shut down.
+    leaving: BTreeSet<Name>,
 }
 
 /// An agent's decision to send an attempt to a peer.
@@ -43,12 +47,21 @@ pub(super) struct RoutingDecision<'a> {
 
 impl LeaseOracle {
     pub(super) fn new(
+        keeping: Keeping,
         faults: Arc<FaultSchedule>,
         bounds: NoticeBounds,
         patience: Arc<AgentMap<Duration>>,
     ) -> Self {
-        let registries = faults.hosts().registries().map(RegistryLeases::new).collect();
-        Self { faults, bounds, patience, registries }
+        let loses = keeping == Keeping::Nowhere || faults.rolls_stores_back();
+        // A shared store forgets the leases of agents that no registry hears, two TTLs later at
+        // the earliest.
+        let kept_for = match keeping {
+            Keeping::Shared => bounds.shared_stores_keep,
+            _ => Duration::MAX,
+        };
+        let registry = |host| RegistryLeases::new(host, (!loses).then_some(kept_for));
+        let registries = faults.hosts().registries().map(registry).collect();
+        Self { faults, bounds, patience, keeping, registries, leaving: BTreeSet::new() }
     }
 
     /// The registries with their leases.
@@ -56,10 +69,34 @@ impl LeaseOracle {
         &self.registries
     }
 
+    pub(super) fn registry_crashed(&mut self, now: Timestamp, host: HostId) {
+        if let Some(registry) = self.registries.iter_mut().find(|registry| registry.host == host) {
+            registry.crashes(now);
+            self.leaving.iter().for_each(|name| registry.excuse(name));
+        }
+    }
+
     pub(super) fn registry_restarted(&mut self, now: Timestamp, host: HostId) {
         let mut registries = self.registries.iter_mut();
         if let Some(registry) = registries.find(|registry| registry.host == host) {
             registry.restarts(now);
+        }
+    }
+
+    /// An agent is told to shut down, and ends its leases.
+    pub(super) fn leaves(&mut self, agent: AgentId) {
+        let name = &self.faults.hosts()[agent.host()];
+        self.registries.iter_mut().for_each(|registry| registry.excuse(name));
+        self.leaving.insert(name.clone());
+    }
+
+    /// Makes the checks that are due at the end of a run.
+    pub(super) fn finish(&mut self, now: Timestamp, found: &mut FoundViolations) {
+        let since = now.since(self.faults.last_store_fault(now).unwrap_or_default());
+        for registry in &mut self.registries {
+            if !self.faults.is_down(registry.host, now) {
+                registry.finish(now, since, found);
+            }
         }
     }
 
@@ -70,9 +107,12 @@ impl LeaseOracle {
         note: &LeaseNote,
         found: &mut FoundViolations,
     ) {
-        let mut registries = self.registries.iter_mut();
-        if let Some(registry) = registries.find(|registry| registry.host == host) {
-            registry.noted(now, note, found);
+        for registry in &mut self.registries {
+            if registry.host == host {
+                registry.noted(now, note, found);
+            } else if self.keeping == Keeping::Shared {
+                registry.noted_elsewhere(note);
+            }
         }
     }
 

@@ -2,11 +2,13 @@
 //! mesh or of the simulator.
 //!
 //! `requests` looks at how requests end and at the jobs done for them, `leases` at what the
-//! registries grant and at where agents route, `views` at the peers that agents know, and
+//! registries grant and at where agents route, `identities` at what registries with one store list
+//! at one revision of it, `views` at the peers that agents know, and
 //! `convergence` at the mesh after the last fault.
 
 mod bounds;
 mod convergence;
+mod identities;
 mod leases;
 mod registry_leases;
 mod request_history;
@@ -21,6 +23,7 @@ use mesh_core::agent::Note;
 
 use self::bounds::{NoticeBounds, patience};
 use self::convergence::ConvergenceOracle;
+use self::identities::IdentityOracle;
 use self::leases::{LeaseOracle, RoutingDecision};
 use self::requests::{NextSend, RequestOracle};
 use self::views::ViewOracle;
@@ -39,6 +42,7 @@ const MAX_VIOLATIONS: usize = 20;
 pub struct Oracles {
     requests: RequestOracle,
     leases: LeaseOracle,
+    identities: IdentityOracle,
     convergence: ConvergenceOracle,
     views: ViewOracle,
     found: FoundViolations,
@@ -68,9 +72,11 @@ impl Oracles {
     pub fn new(scenario: &Scenario, faults: Arc<FaultSchedule>, resolution: Duration) -> Self {
         let bounds = NoticeBounds::new(scenario);
         let patience = patience(scenario, resolution);
+        let keeping = scenario.registries.keeping();
         Self {
             requests: RequestOracle::new(scenario, faults.clone(), resolution),
-            leases: LeaseOracle::new(faults.clone(), bounds, patience.clone()),
+            leases: LeaseOracle::new(keeping, faults.clone(), bounds, patience.clone()),
+            identities: IdentityOracle::new(keeping, &faults),
             views: ViewOracle::new(scenario, faults.clone(), bounds, patience.clone()),
             convergence: ConvergenceOracle::new(scenario, faults, bounds, patience, resolution),
             found: FoundViolations::default(),
@@ -86,6 +92,8 @@ impl Oracles {
     /// were more than are kept, the last one says how many.
     pub fn finish(mut self, now: Timestamp) -> Vec<Violation> {
         self.requests.finish(now, &mut self.found);
+        self.leases.finish(now, &mut self.found);
+        self.identities.finish(now, &mut self.found);
         self.convergence.finish(now, &self.leases, &mut self.found);
         let kept = self.found.violations.len() as u64;
         if let (true, Some(last)) = (self.found.total > kept, self.found.violations.last_mut()) {
@@ -128,10 +136,18 @@ impl FactObserver for Oracles {
                 if presence == Presence::Leaving {
                     self.requests.leaves(agent);
                     self.views.leaves(agent);
+                    self.leases.leaves(agent);
                 }
                 self.convergence.presence_changed(agent, presence);
             }
-            (Fact::RegistryNoted(note), _) => self.leases.noted(at, host, note, found),
+            (Fact::RegistryNoted(note), _) => {
+                self.leases.noted(at, host, note, found);
+                self.identities.noted(host, note);
+            }
+            (Fact::HostCrashed(_), _) if host.is_registry() => {
+                self.leases.registry_crashed(at, host);
+                self.identities.crashed(host);
+            }
             (Fact::HostRestarted, _) if host.is_registry() => {
                 self.leases.registry_restarted(at, host);
             }

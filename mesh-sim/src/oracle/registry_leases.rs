@@ -1,6 +1,7 @@
 //! The leases of one registry, as its notes tell them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
@@ -12,9 +13,15 @@ use crate::record::Violation;
 
 pub(super) const STAYS_DEAD: &str = "a dead incarnation never comes back";
 
-/// Follows the leases of one registry. A registry that restarts has lost its leases and its memory
-/// of ended ones. From then on the leases of its former life count as over, and it may grant a
-/// lease to any incarnation.
+pub(super) const SURVIVES: &str = "a lease that was granted outlasts its registry in the store";
+
+/// How long a registry may take, at most, to list what its store has.
+const TIME_TO_LOAD: Duration = Duration::from_secs(10);
+
+/// Follows the leases of one registry. A registry that restarts without a store has lost its leases
+/// and its memory of ended ones. From then on the leases of its former life count as over, and it
+/// may grant a lease to any incarnation. If its store loses nothing, it must list its leases again
+/// before it does anything else.
 #[derive(Debug)]
 pub(super) struct RegistryLeases {
     pub(super) host: HostId,
@@ -26,6 +33,13 @@ pub(super) struct RegistryLeases {
     lost: BTreeSet<(Name, u64)>,
     /// When this life of the registry began.
     restarted: Timestamp,
+    /// Whether the registry has a store that keeps all that it was told.
+    is_durable: bool,
+    /// For how long after a crash the store keeps the leases.
+    kept_for: Duration,
+    crashed: Timestamp,
+    /// The leases of its former life that it has not listed again.
+    owed: BTreeMap<Name, u64>,
 }
 
 /// What a registry knows of one life of an agent.
@@ -42,9 +56,15 @@ pub(super) enum KnownLease {
 }
 
 impl RegistryLeases {
-    pub(super) fn new(host: HostId) -> Self {
+    /// `kept_for` says for how long the store keeps the leases of a registry that is down; `None` if
+    /// there is no store, or one that loses leases.
+    pub(super) fn new(host: HostId, kept_for: Option<Duration>) -> Self {
         Self {
             host,
+            is_durable: kept_for.is_some(),
+            kept_for: kept_for.unwrap_or_default(),
+            crashed: Timestamp::ZERO,
+            owed: BTreeMap::new(),
             live: BTreeMap::new(),
             ended: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -57,16 +77,69 @@ impl RegistryLeases {
         self.live.keys()
     }
 
+    pub(super) fn crashes(&mut self, now: Timestamp) {
+        self.crashed = now;
+        if self.is_durable {
+            self.owed = self.live.clone();
+        }
+    }
+
+    /// The lease of a name may have ended without this registry.
+    pub(super) fn excuse(&mut self, name: &Name) {
+        self.owed.remove(name);
+    }
+
+    /// Another registry, which has the same store, has noted something.
+    pub(super) fn noted_elsewhere(&mut self, note: &LeaseNote) {
+        let is_over = match note.kind {
+            LeaseNoteKind::Deregistered | LeaseNoteKind::Replaced => true,
+            LeaseNoteKind::Granted => self.owed.get(&note.name).copied() < note.incarnation,
+            _ => false,
+        };
+        if is_over {
+            self.excuse(&note.name);
+        }
+    }
+
     pub(super) fn restarts(&mut self, now: Timestamp) {
         self.lost.extend(std::mem::take(&mut self.live));
+        if now.since(self.crashed) >= self.kept_for {
+            self.owed.clear();
+        }
+        self.restarted = now;
+        if self.is_durable {
+            return;
+        }
         for (name, ended) in std::mem::take(&mut self.ended) {
             self.lost.extend(ended.into_keys().map(|incarnation| (name.clone(), incarnation)));
         }
-        self.restarted = now;
+    }
+
+    /// The leases of former lives that have not come back can't come any more.
+    fn judge(&mut self, now: Timestamp, found: &mut FoundViolations) {
+        if let Some((name, incarnation)) = std::mem::take(&mut self.owed).pop_first() {
+            let (crashed, restarted) = (self.crashed, self.restarted);
+            let detail = format!(
+                "incarnation {incarnation} of {name} had a lease at the crash at {crashed}, and \
+                 none after the restart at {restarted}"
+            );
+            found.add(Violation::new(SURVIVES, now, detail).hosts([&name]));
+        }
+    }
+
+    /// Makes the checks that are due at the end of a run. `since` is how long nothing has been wrong
+    /// with the stores.
+    pub(super) fn finish(&mut self, now: Timestamp, since: Duration, found: &mut FoundViolations) {
+        if since.min(now.since(self.restarted)) >= TIME_TO_LOAD {
+            self.judge(now, found);
+        }
     }
 
     pub(super) fn noted(&mut self, now: Timestamp, note: &LeaseNote, found: &mut FoundViolations) {
         let incarnation = note.incarnation.unwrap_or_default();
+        if !matches!(note.kind, LeaseNoteKind::Restored) && !self.owed.is_empty() {
+            self.judge(now, found);
+        }
         match &note.kind {
             LeaseNoteKind::Granted => {
                 let dead = self.ended.get(&note.name).and_then(|ended| ended.last_key_value());
@@ -91,6 +164,13 @@ impl RegistryLeases {
             }
             // Another registry has granted it, or this one in a former life.
             LeaseNoteKind::Restored => {
+                if self.owed.get(&note.name).is_some_and(|owed| *owed <= incarnation) {
+                    self.owed.remove(&note.name);
+                }
+                // The store had not learned of its end, or another registry hears the agent.
+                if let Some(ended) = self.ended.get_mut(&note.name) {
+                    ended.remove(&incarnation);
+                }
                 self.lost.remove(&(note.name.clone(), incarnation));
                 self.live.insert(note.name.clone(), incarnation);
             }

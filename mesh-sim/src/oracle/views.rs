@@ -100,13 +100,17 @@ impl ViewOracle {
         if self.leaving.contains(&peer) {
             return true;
         }
+        let since = now - self.aftermath;
+        // Without its store, a registry grants no lease to an agent that has lost its own.
+        if self.faults.last_store_fault(now).is_some_and(|at| at >= since) {
+            return true;
+        }
         let mut registries = self.faults.hosts().registries();
         if registries.len() > 1 {
             return !registries.any(|registry| self.shows(now, registry, [agent, peer]));
         }
         let ways = [(peer.host(), HostId::REGISTRY), (HostId::REGISTRY, peer.host())];
         let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
-        let since = now - self.aftermath;
         let singled_out = self.faults.last_singled_out(peer, now);
         slowest.iter().max() >= Some(&self.patience[peer])
             || singled_out.is_some_and(|at| at >= since)

@@ -245,7 +245,13 @@ fn many_events_and_faults_are_counted_and_not_shown() {
 fn what_the_failure_names_is_told() {
     let lease = |name: &str, kind| {
         let (name, url) = (name.into(), "h:1".into());
-        Fact::RegistryNoted(registry::LeaseNote { name, incarnation: Some(4), url, kind })
+        Fact::RegistryNoted(registry::LeaseNote {
+            name,
+            incarnation: Some(4),
+            url,
+            kind,
+            revision: None,
+        })
     };
     let told = Told::new(Vec::new())
         .happens(10, HostId::REGISTRY, lease("agent-1", LeaseNoteKind::Granted))
@@ -348,7 +354,13 @@ fn every_fact_of_a_client_host_or_registry_has_words() {
     let refused = RequestOutcome::Refused(RequestRefusal::RetriesExhaustedBusy);
     let lease = |kind| {
         let (name, url) = ("agent-1".into(), "h:2".into());
-        Fact::RegistryNoted(registry::LeaseNote { name, incarnation: None, url, kind })
+        Fact::RegistryNoted(registry::LeaseNote {
+            name,
+            incarnation: None,
+            url,
+            kind,
+            revision: None,
+        })
     };
     let demand = Duration::ZERO;
     let due = Fact::RequestDue { request: 7, kind: 0, entry, demand, wait: demand };

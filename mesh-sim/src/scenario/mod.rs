@@ -62,7 +62,7 @@ pub(crate) use self::limited_fields::LimitedFields;
 pub(crate) use self::parsed_toml::FieldPath;
 pub use self::providers::{ProviderBounds, ProviderSpec, RequestBound};
 pub use self::reference::reference;
-pub use self::registries::RegistriesSpec;
+pub use self::registries::{RegistriesSpec, StoreSpec};
 pub use self::schema::{json_schema, json_schema_text};
 pub use self::seeded::SeededScenario;
 pub(crate) use self::structure::DurationField;

@@ -212,6 +212,7 @@ impl DurableRegistry {
             && let Some((_, name)) = self.deadlines.pop_first()
         {
             self.disappoint(&name);
+            self.expect_no_news(now, &name);
         }
     }
 
@@ -225,7 +226,8 @@ impl DurableRegistry {
     /// The next note of what happened to a lease; see [`Registry::poll_effect`]. To be drained
     /// before [`Self::poll_store`].
     pub fn poll_effect(&mut self) -> Option<LeaseNote> {
-        let note = self.registry.poll_effect()?;
+        let mut note = self.registry.poll_effect()?;
+        note.revision = (self.keeping != Keeping::Nowhere).then_some(self.revision);
         // Nobody else hears the agent, so this is an end for all.
         if self.keeping == Keeping::Alone && matches!(note.kind, LeaseNoteKind::Expired { .. }) {
             self.ending.insert(note.name.clone());

@@ -16,6 +16,10 @@ use crate::time::Timestamp;
 /// default, so that they learn why.
 const PATIENCE: Duration = Duration::from_millis(800);
 
+/// How long a change that the store has made may wait for the store's news of it. After that, the
+/// store has lost the change, or tells no news any more.
+const NEWS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How many callers wait for one name. An agent has one call under way; more are retries, and
 /// processes that share the name.
 const MAX_CALLERS: usize = 16;
@@ -58,6 +62,8 @@ pub(super) struct PendingChange {
     /// The new record; `None`: the record goes.
     pub(super) record: Option<LeaseRecord>,
     pub(super) stage: ChangeStage,
+    /// Since when it waits for news of the store.
+    waits_since: Option<Timestamp>,
     /// Those who wait, the first one first; what they want is decided when the change is done.
     pub(super) callers: VecDeque<WaitingCaller>,
     /// The caller for whom the change is made, if it still waits; then it is the first.
@@ -152,8 +158,9 @@ impl DurableRegistry {
         self.writing.insert(id, name.clone());
         let stage = ChangeStage::Writing;
         let first = callers.front().map(|first| first.caller);
-        let reply = None;
-        let pending = PendingChange { expected, record, stage, callers, first, reply, deadline };
+        let (reply, waits_since) = (None, None);
+        let pending =
+            PendingChange { expected, record, stage, waits_since, callers, first, reply, deadline };
         self.pending.insert(name, pending);
     }
 
@@ -217,6 +224,7 @@ impl DurableRegistry {
     fn wait(&mut self, now: Timestamp, (revision, name): (u64, Name), stage: ChangeStage) {
         if let Some(pending) = self.pending.get_mut(&name) {
             pending.stage = stage;
+            pending.waits_since = Some(now);
             self.behind.insert((revision, name));
             self.settle_behind(now);
         }
@@ -293,6 +301,14 @@ impl DurableRegistry {
                 CallerWish::Drain(_) => {}
             }
             self.effects.push_back(StoreEffect::Reply { caller, reply });
+        }
+    }
+
+    /// Callers have waited in vain for a change. If its news are long overdue, they won't come.
+    pub(super) fn expect_no_news(&mut self, now: Timestamp, name: &Name) {
+        let since = self.pending.get(name).and_then(|pending| pending.waits_since);
+        if since.is_some_and(|since| now.since(since) >= NEWS_PATIENCE) {
+            self.lose(name);
         }
     }
 

@@ -128,7 +128,7 @@ impl Observer for Log {
     }
 
     fn registry(&self, _: Timestamp, note: &registry::LeaseNote) {
-        let registry::LeaseNote { name, incarnation, url, kind } = note;
+        let registry::LeaseNote { name, incarnation, url, kind, revision: _ } = note;
         match kind {
             LeaseNoteKind::Granted => {
                 tracing::info!(agent = %name, incarnation, %url, "registered");

@@ -28,9 +28,15 @@ pub use self::place::{StorePlace, StorePlaceError};
 pub use self::redb::FileStore;
 
 /// How long a store may take for one change. After that its outcome is unknown.
-pub(super) const CHANGE_TIMEOUT: Duration = Duration::from_secs(2);
+pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a store may take to list all records.
-pub(super) const LIST_TIMEOUT: Duration = Duration::from_secs(8);
+pub const LIST_TIMEOUT: Duration = Duration::from_secs(8);
+/// The wait before a store is asked again after an error; it doubles each time.
+pub const FIRST_RETRY: Duration = Duration::from_millis(50);
+/// The longest such wait.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(2);
+/// After so many TTLs all records are listed again, in case a store has changed without telling.
+pub const TTLS_PER_LIST: u32 = 10;
 
 /// All records of a store at one revision.
 #[derive(Clone, Debug, Default, PartialEq)]

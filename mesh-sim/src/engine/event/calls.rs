@@ -208,8 +208,11 @@ impl EventSimulation<'_> {
         if !exchange.connected && !exchange.caller_done {
             let callee = exchange.callee;
             exchange.life = self.hosts[callee].life;
-            let listens = |agent: AgentId| self.agent_hosts[agent].presence.has_process();
-            let is_taken = !self.hosts[callee].is_down && callee.agent().is_none_or(listens);
+            let listens = match callee.agent() {
+                Some(agent) => self.agent_hosts[agent].presence.has_process(),
+                None => self.registry_at(callee).talk.is_loaded,
+            };
+            let is_taken = !self.hosts[callee].is_down && listens;
             self.send(now, id, if is_taken { Message::Accept } else { Message::Refuse });
         }
     }
@@ -247,8 +250,9 @@ impl EventSimulation<'_> {
         let Some(exchange) = self.exchanges.get(id) else { return };
         match std::mem::replace(&mut exchange.payload, Payload::None) {
             Payload::RegistryRequest(request) => {
-                let reply = self.ask_registry(now, callee, request);
-                self.answer(now, id, Payload::RegistryReply(reply));
+                if let Some(reply) = self.ask_registry(now, callee, Some(id), request) {
+                    self.answer(now, id, Payload::RegistryReply(reply));
+                }
             }
             Payload::Request(request) => {
                 let mut handle = None;

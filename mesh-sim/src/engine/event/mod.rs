@@ -18,6 +18,7 @@ mod presence;
 mod queue;
 mod radix_heap;
 mod registry;
+mod store;
 mod subjobs;
 
 use std::collections::VecDeque;
@@ -38,8 +39,10 @@ use self::idle_pool::IdlePool;
 use self::network::MessageNetwork;
 use self::queue::EventQueue;
 use self::registry::RegistryHost;
+use self::store::StoreEvent;
 use super::OUTPUT;
 use super::observers::RunJournal;
+use super::simulated_store::SimulatedStore;
 use super::true_state::TrueState;
 use super::{EngineError, Run, RunWatchers};
 use crate::faults::{CrashMode, FaultSchedule};
@@ -110,6 +113,8 @@ enum Event {
     /// The deadline of a request passes of which the client already knows that it won't be answered
     /// in time.
     RequestTimesOut(client::RequestId),
+    /// Something happens between a registry and its store.
+    Store(Box<StoreEvent>),
     /// A registry asked to be woken.
     WakeRegistry(HostId),
     /// An agent asked to be woken.
@@ -140,6 +145,8 @@ struct EventSimulation<'a> {
     hosts: HostMap<HostState>,
     /// In their order.
     registries: Vec<RegistryHost>,
+    /// The stores of the registries: none, one that they share, or one for each.
+    stores: Vec<SimulatedStore>,
     client: ClientHost,
     agent_hosts: AgentMap<AgentHost>,
     providers: Providers,
@@ -178,6 +185,7 @@ impl<'a> EventSimulation<'a> {
             exchanges: Exchanges::default(),
             client_pool: IdlePool::default(),
             hosts: faults.hosts().map(|_, _| HostState::default()),
+            stores: SimulatedStore::all(run.scenario, &faults, &seed),
             registries: faults.hosts().registries().map(|_| RegistryHost::new(run)).collect(),
             client: ClientHost::new(run),
             agent_hosts: faults
@@ -207,6 +215,9 @@ impl<'a> EventSimulation<'a> {
             self.queue.push(at, if joins { Event::Joins(agent) } else { Event::Leaves(agent) });
         }
         let now = Timestamp::ZERO;
+        for host in self.faults.clone().hosts().registries() {
+            self.open_store(now, host);
+        }
         self.apply_faults(now);
         for agent in self.agent_hosts.ids() {
             let is_member = self.agent_hosts[agent].presence == Presence::Member;
@@ -233,6 +244,7 @@ impl<'a> EventSimulation<'a> {
             Event::RequestTimesOut(request) => {
                 self.request_ended(now, request, RequestOutcome::TimedOut);
             }
+            Event::Store(event) => self.store_event(now, *event),
             Event::WakeRegistry(host) => self.wake_registry(now, host),
             Event::WakeAgent(agent) => self.wake_agent(now, agent),
             Event::JobEnds(agent) => self.jobs_end(now, agent),
@@ -243,6 +255,7 @@ impl<'a> EventSimulation<'a> {
     /// Brings everything into the state that the schedule prescribes for `now`.
     fn apply_faults(&mut self, now: Timestamp) {
         self.network.changed(now);
+        self.apply_store_faults(now);
         for (agent, agent_host) in self.agent_hosts.iter_mut() {
             agent_host.set_machine(now, self.faults.machine(agent, now));
         }
@@ -287,7 +300,10 @@ impl<'a> EventSimulation<'a> {
                 self.start_agent(now, agent);
             }
             Some(_) => {}
-            None => *self.registry_at(host) = RegistryHost::restarted(self.run, now),
+            None => {
+                *self.registry_at(host) = RegistryHost::restarted(self.run, now);
+                self.open_store(now, host);
+            }
         }
     }
 }

@@ -1,11 +1,15 @@
 //! The registries' hosts, and how the engine drives their state machines.
 
+use std::collections::BTreeMap;
+
 use mesh_core::Timestamp;
 use mesh_core::agent::{RegistryReply, RegistryRequest};
-use mesh_core::registry::{RegisterError, Registry};
+use mesh_core::registry::{CallerId, DurableRegistry, RegistryAnswer};
 use mesh_core::roster::Listing;
 use mesh_core::routing::Signal;
 
+use super::exchange::ExchangeId;
+use super::store::{StoreTalk, registered};
 use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::{HostId, IndexedId as _};
@@ -13,7 +17,10 @@ use crate::journal::Fact;
 
 /// A registry's host: one life of the registry. A restart after a crash makes a new, empty one.
 pub(super) struct RegistryHost {
-    registry: Registry,
+    pub(super) registry: DurableRegistry,
+    /// The calls that are answered when the store has answered.
+    pub(super) waiting: BTreeMap<CallerId, ExchangeId>,
+    pub(super) talk: StoreTalk,
     /// Tells this life of the registry from others in the lists that it sends.
     epoch: u64,
     /// The time of the earliest pending [`Event::WakeRegistry`]; [`Timestamp::MAX`] if there is
@@ -34,7 +41,12 @@ impl RegistryHost {
         let mut policies = run.scenario.agents.iter().map(|agent| agent.policy_in(run.policy));
         let keeps_loads = policies.any(|policy| policy.factory.needs().signal == Signal::Reports);
         Self {
-            registry: Registry::new(run.scenario.registry_config()),
+            registry: DurableRegistry::new(
+                run.scenario.registry_config(),
+                run.scenario.registries.keeping(),
+            ),
+            waiting: BTreeMap::new(),
+            talk: StoreTalk::default(),
             epoch: now.as_nanos(),
             wake_at: Timestamp::MAX,
             keeps_loads,
@@ -59,34 +71,37 @@ impl EventSimulation<'_> {
         &mut self.registries[host.index().saturating_sub(before)]
     }
 
+    /// A registry handles a call. Without a reply, the call is answered when the store has answered.
     pub(super) fn ask_registry(
         &mut self,
         now: Timestamp,
         host: HostId,
+        call: Option<ExchangeId>,
         request: RegistryRequest,
-    ) -> RegistryReply {
+    ) -> Option<RegistryReply> {
         let ttl = self.run.scenario.leases.ttl;
-        let RegistryHost { registry, epoch, keeps_loads, .. } = self.registry_at(host);
+        let RegistryHost { registry, waiting, epoch, keeps_loads, .. } = self.registry_at(host);
+        let mut waits = |caller: CallerId| {
+            waiting.extend(call.map(|call| (caller, call)));
+            None
+        };
         let reply = match request {
             RegistryRequest::Register(mut registration) => {
                 registration.load = registration.load.filter(|_| *keeps_loads);
                 match registry.handle_register(now, registration) {
-                    Ok(registered) => RegistryReply::Registered { ttl, rival: registered.rival },
-                    Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
-                    Err(RegisterError::StaleIncarnation { current, holder }) => {
-                        RegistryReply::StaleIncarnation { current, holder }
-                    }
-                    Err(_) => RegistryReply::Failed,
+                    RegistryAnswer::Now(result) => Some(registered(ttl, result)),
+                    RegistryAnswer::Later(caller) => waits(caller),
                 }
             }
             RegistryRequest::List => {
                 let leases = registry.handle_list(now);
-                RegistryReply::Listed(Listing { epoch: *epoch, leases })
+                Some(RegistryReply::Listed(Listing { epoch: *epoch, leases }))
             }
             RegistryRequest::Deregister { name, incarnation } => {
-                match registry.handle_deregister(now, &name, Some(incarnation)) {
-                    Ok(()) => RegistryReply::Deregistered,
-                    Err(_) => RegistryReply::Failed,
+                match registry.handle_deregister(now, &name, Some(incarnation), None) {
+                    RegistryAnswer::Now(Ok(())) => Some(RegistryReply::Deregistered),
+                    RegistryAnswer::Now(Err(_)) => Some(RegistryReply::Failed),
+                    RegistryAnswer::Later(caller) => waits(caller),
                 }
             }
         };
@@ -98,10 +113,10 @@ impl EventSimulation<'_> {
     pub(super) fn registry_hears_again(&mut self, now: Timestamp, copy: SecondCopy) {
         let SecondCopy { from, to, sent, request } = copy;
         let was_lost = self.network.was_lost(now, from, to, sent);
-        if !was_lost && !self.hosts[to].is_down {
+        if !was_lost && !self.hosts[to].is_down && self.registry_at(to).talk.is_loaded {
             let heard = Fact::RegistryHeardTwice { caller: from };
             self.journal.record(now, to, heard);
-            self.ask_registry(now, to, request);
+            self.ask_registry(now, to, None, request);
         }
     }
 
@@ -118,10 +133,11 @@ impl EventSimulation<'_> {
         self.drain_registry(now, host);
     }
 
-    fn drain_registry(&mut self, now: Timestamp, host: HostId) {
+    pub(super) fn drain_registry(&mut self, now: Timestamp, host: HostId) {
         while let Some(note) = self.registry_at(host).registry.poll_effect() {
             self.journal.record(now, host, Fact::RegistryNoted(note));
         }
+        self.drain_store(now, host);
         let RegistryHost { registry, wake_at, .. } = self.registry_at(host);
         let deafness = registry.poll_deafness();
         let wakes = registry.poll_timeout().filter(|at| at < wake_at);

@@ -10,6 +10,7 @@ mod panics;
 mod process_switch;
 mod shared_journal;
 mod shared_machine;
+mod shared_store;
 mod stream;
 
 use std::ops::{ControlFlow, RangeInclusive};
@@ -29,8 +30,10 @@ use self::panics::PanicWatch;
 use self::process_switch::ProcessSwitch;
 use self::shared_journal::SharedJournal;
 use self::shared_machine::SharedMachine;
+use self::shared_store::SharedStore;
 use super::address::host_name;
 use super::observers::RunJournal;
+use super::simulated_store::SimulatedStore;
 use super::true_state::TrueState;
 use super::{EngineError, Run, RunWatchers};
 use crate::faults::{CrashMode, FaultSchedule, LinkState};
@@ -171,8 +174,11 @@ impl TurmoilSimulation {
             .iter()
             .map(|agent| watch::Sender::new(Presence::at_start(agent)))
             .collect();
-        let context =
-            HostContext { run, faults: &faults, journal: &journal, truth: truth.as_ref() };
+        let stores = SimulatedStore::all(run.scenario, &faults, &seed).into_iter();
+        let stores: Vec<SharedStore> =
+            stores.map(|store| SharedStore::new(store, &faults)).collect();
+        let (truth, stores) = (truth.as_ref(), &*stores);
+        let context = HostContext { run, faults: &faults, journal: &journal, truth, stores };
         let switches: HostMap<Arc<ProcessSwitch>> = faults.hosts().map(|_, _| Arc::default());
         for host in faults.hosts().registries() {
             node_hosts::add_registry(&mut sim, &context, host, &switches[host]);

@@ -18,6 +18,7 @@ use super::net::TurmoilNet;
 use super::process_switch::ProcessSwitch;
 use super::shared_journal::SharedJournal;
 use super::shared_machine::SharedMachine;
+use super::shared_store::SharedStore;
 use crate::engine::address::{PORT, address, host_name};
 use crate::engine::true_state::TrueState;
 use crate::engine::{Run, RunWatchers};
@@ -55,6 +56,7 @@ pub(super) struct HostContext<'a> {
     pub(super) faults: &'a Arc<FaultSchedule>,
     pub(super) journal: &'a SharedJournal,
     pub(super) truth: Option<&'a TrueState>,
+    pub(super) stores: &'a [SharedStore],
 }
 
 pub(super) fn add_registry(
@@ -66,15 +68,24 @@ pub(super) fn add_registry(
     let config = context.run.scenario.registry_config();
     let (faults, journal) = (context.faults.clone(), context.journal.of_registry(host));
     let switch = switch.clone();
+    let store = context.stores.iter().find(|store| store.serves(host)).cloned();
     sim.host(host_name(host), move || {
         let (config, switch, journal) = (config.clone(), switch.clone(), journal.clone());
+        let store = store.clone();
         let net = TurmoilNet::of_host(host, faults.clone());
         async move {
             switch.may_run(&net).await;
             let clock = clock();
+            let opened = match store {
+                Some(store) => Some(store.open(clock).await),
+                None => None,
+            };
             let listener = net.bind(&any_address()).await?;
             let epoch = clock.now().as_nanos();
-            let registry = RegistryNode::new(clock, config, epoch, journal);
+            let registry = match opened {
+                Some(opened) => RegistryNode::with_store(clock, config, epoch, journal, opened),
+                None => RegistryNode::new(clock, config, epoch, journal),
+            };
             registry.run::<TurmoilNet>(listener, server_limits(), pending()).await;
             Ok(())
         }
@@ -90,7 +101,7 @@ pub(super) fn add_agent(
     machine: &SharedMachine,
     switch: &Arc<ProcessSwitch>,
 ) {
-    let HostContext { run, faults, journal, truth } = *context;
+    let HostContext { run, faults, journal, truth, stores: _ } = *context;
     let (agent, host_id) = (run.scenario.agent(id), id.host());
     let config = RunWatchers::agent_config(run, truth, agent);
     let name: Name = agent.name.clone();

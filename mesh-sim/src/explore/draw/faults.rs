@@ -20,7 +20,8 @@ pub(super) fn with_times(
 ) -> Vec<Fault> {
     // A coin is tossed for each, also for those that the engine can't have, so that both engines
     // draw the same random numbers.
-    let on = kinds(engine, |_| draw.coin());
+    let has_store = draw.has_store();
+    let on = kinds(engine, has_store, |_| draw.coin());
     let healed = scenario.duration * 3 / 4;
     let mut faults: Vec<Fault> = Vec::new();
     if on.is_empty() {
@@ -52,7 +53,7 @@ pub(super) fn at_random(
     draw: &mut Draw<'_>,
 ) -> Option<RandomFault> {
     let has_one = draw.one_in(4);
-    let on = kinds(engine, |_| true);
+    let on = kinds(engine, draw.has_store(), |_| true);
     let kind = on[draw.below(on.len())](draw);
     let whole_ms = (scenario.duration.as_secs_f64() * 1000.0).max(10.0 * SHORTEST_MS);
     let every = draw.millis(whole_ms / 10.0, whole_ms);
@@ -65,10 +66,14 @@ pub(super) fn at_random(
 }
 
 /// The ways to draw a fault that the engine can have, and that are chosen by their number.
-fn kinds(engine: EngineKind, mut is_chosen: impl FnMut(usize) -> bool) -> Vec<DrawFault> {
-    let all = faults::draws().into_iter().enumerate();
-    let chosen = all.filter(|(number, (_, in_turmoil))| {
-        is_chosen(*number) && (*in_turmoil || engine != EngineKind::Turmoil)
+fn kinds(
+    engine: EngineKind,
+    has_store: bool,
+    mut is_chosen: impl FnMut(usize) -> bool,
+) -> Vec<DrawFault> {
+    let all = faults::draws().into_iter().filter(|way| has_store || !way.needs_store);
+    let chosen = all.enumerate().filter(|(number, way)| {
+        is_chosen(*number) && (way.in_turmoil || engine != EngineKind::Turmoil)
     });
-    chosen.map(|(_, (draw, _))| draw).collect()
+    chosen.map(|(_, way)| way.draw).collect()
 }

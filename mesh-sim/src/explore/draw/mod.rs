@@ -60,8 +60,9 @@ pub(super) fn draw_scenario(
     keep_thresholds(&mut draft, &policy);
     let agents: Vec<Name> = scenario.agents.iter().map(|agent| agent.name.clone()).collect();
     let stream = |label| Draw::new(seed.child(label).rng(), &agents);
-    let count = registries::registries(&mut draft, scenario, &mut stream("registries"));
-    let stream = |label| stream(label).with_registries(count);
+    let (count, has_store) =
+        registries::registries(&mut draft, scenario, &mut stream("registries"));
+    let stream = |label| stream(label).with_registries(count, has_store);
     latencies::network(&mut draft, engine, &mut stream("latencies"));
     latencies::between_sites(&mut draft, engine, &mut stream("sites"));
     let factor = arrivals::load(&mut draft, &mut stream("load"));

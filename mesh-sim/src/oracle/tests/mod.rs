@@ -4,6 +4,7 @@
 mod convergence;
 mod leases;
 mod requests;
+mod stores;
 mod views;
 
 use std::collections::BTreeMap;
@@ -144,8 +145,20 @@ impl Story {
         incarnation: u64,
         kind: LeaseNoteKind,
     ) {
+        self.noted_at(registry, now, None, (agent, incarnation, kind));
+    }
+
+    /// A registry notes what happened to a lease of an agent, at this revision of its store.
+    fn noted_at(
+        &mut self,
+        registry: HostId,
+        now: Timestamp,
+        revision: Option<u64>,
+        (agent, incarnation, kind): (AgentId, u64, LeaseNoteKind),
+    ) {
         let (name, url) = (name(agent), "h:1".into());
-        let note = registry::LeaseNote { name, incarnation: Some(incarnation), url, kind };
+        let incarnation = Some(incarnation);
+        let note = registry::LeaseNote { name, incarnation, url, kind, revision };
         self.happens(now, registry, Fact::RegistryNoted(note));
     }
 

@@ -238,8 +238,16 @@ fn registry(scenario: &Scenario) -> String {
         1 => String::new(),
         count => format!("{count} of them; "),
     };
+    let store = scenario.registries.store.as_ref().map_or(String::new(), |store| {
+        let whose = match (store.shared, scenario.registries.are_several()) {
+            (_, false) => "a store",
+            (true, true) => "one store for all",
+            (false, true) => "a store for each",
+        };
+        format!("; {whose}, which answers after {}", distribution(&store.answer))
+    });
     format!(
-        "{count}leases of {}, renewed every {}; lists of peers fetched every {}",
+        "{count}leases of {}, renewed every {}; lists of peers fetched every {}{store}",
         format_duration(scenario.leases.ttl),
         format_duration(scenario.membership.heartbeat),
         format_duration(refresh)

@@ -25,6 +25,10 @@ impl Checker<'_> {
             let path = FieldPath::field("faults").index(position);
             self.times(&path, fault);
             let kind = self.kind(&path, &fault.kind);
+            if kind.needs_store() && raw.registries.store.is_none() {
+                let label = "expected a table `[registries.store]` as well";
+                self.report(&path.key("kind"), "there is no store to fail", label);
+            }
             for (field, conflict) in kind.conflicts() {
                 self.conflict(&path.key(field), &conflict);
             }

@@ -39,6 +39,10 @@ use crate::units::{DurationText, format_duration};
 /// The most figures of a run's time line (its seconds times its columns). They take about 120 MB.
 const LONGEST_TIME_LINE: u64 = 10_000_000;
 
+/// The longest that half of a store's answers may take. A registry that waits for longer refuses the
+/// registration, and an agent asks again.
+const LONGEST_STORE_ANSWER: Duration = Duration::from_millis(500);
+
 /// A file whose lines a scenario includes by naming the file.
 #[derive(Debug)]
 pub(super) struct IncludedFile {
@@ -73,7 +77,7 @@ pub(super) fn check(
     checker.warm_up(raw);
     checker.heartbeat(&raw.registry);
     let agents = checker.agents(raw);
-    let registries = RegistriesSpec::new(&raw.registries);
+    let registries = checker.registries(&raw.registries);
     let sites = checker.sites(&agents, &registries);
     checker.time_line(agents.len());
     let policies = checker.policies(&raw.policies);
@@ -130,6 +134,20 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
+    /// The registries. An answer of their store must come before they give up waiting for it.
+    fn registries(&mut self, raw: &raw::Registries) -> RegistriesSpec {
+        let answer = raw.store.as_ref().and_then(|store| store.answer.as_ref());
+        let path = FieldPath::field("registries").key("store").key("answer");
+        let answer = answer.map(|answer| self.distribution(&path, answer));
+        let median = answer.as_ref().map_or(Duration::ZERO, |answer| answer.quantile(0.5));
+        if median > LONGEST_STORE_ANSWER {
+            let title = format!("the store answers after {}", format_duration(median));
+            let longest = format_duration(LONGEST_STORE_ANSWER);
+            self.report(&path, title, format!("expected {longest} at most, in half of all cases"));
+        }
+        RegistriesSpec::new(raw, answer)
+    }
+
     /// Reports a problem at `path`.
     fn report(&mut self, path: &FieldPath, title: impl Into<String>, label: impl Into<String>) {
         let problem = self.problem(path, title, label);

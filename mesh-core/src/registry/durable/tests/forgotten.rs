@@ -91,3 +91,37 @@ fn news_may_be_faster_than_the_answer_that_a_change_came_too_late() {
     assert!(matches!(&one.replies[&caller], StoreReply::Registered(Ok(_))));
     assert_eq!(one.names(at(100)), ["a h:2"]);
 }
+
+/// The store has made a change, and has lost it again before its news came.
+#[test]
+fn nobody_waits_for_ever_for_news_of_a_change_that_the_store_has_lost() {
+    let mut store = MemoryStore::default();
+    let mut driven = Driven::new(Keeping::Shared, at(0), &store);
+    let first = asked(&mut driven, registration("a", "h:1", 1));
+    driven.drain();
+    let change = driven.asked.pop().expect("a change");
+    driven.registry.handle_persisted(at(100), change.id, ChangeOutcome::Stored(1));
+    let mut callers = vec![first];
+    for now in 101..104 {
+        driven.hear(at(now), &store);
+        driven.registry.handle_timeout(at(now));
+        driven.drain();
+        callers.extend(
+            match driven.registry.handle_register(at(now), registration("a", "h:1", 1)) {
+                RegistryAnswer::Later(caller) => Some(caller),
+                RegistryAnswer::Now(answer) => {
+                    assert_eq!(answer, Err(RegisterError::StoreUnavailable));
+                    None
+                }
+            },
+        );
+    }
+    assert!(!driven.registry.is_store_up(), "it asks for a list");
+    let (records, revision) = store.list();
+    driven.registry.handle_loaded(at(104), records, revision);
+    let caller = driven.registry.handle_register(at(104), registration("a", "h:1", 1));
+    let RegistryAnswer::Later(caller) = caller else { panic!("it waits: {caller:?}") };
+    driven.settle(at(104), &mut store);
+    assert!(matches!(&driven.replies[&caller], StoreReply::Registered(Ok(_))));
+    assert_eq!(store.list().0.len(), 1);
+}
