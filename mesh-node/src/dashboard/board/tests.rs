@@ -23,7 +23,7 @@ fn service(name: &str, age_ms: u64) -> (Name, ServiceBody) {
 }
 
 fn note(name: &str, kind: LeaseNoteKind) -> LeaseNote {
-    LeaseNote { name: name.into(), incarnation: Some(1), url: "a:1".into(), kind }
+    LeaseNote { name: name.into(), incarnation: Some(1), url: "a:1".into(), revision: None, kind }
 }
 
 fn telemetry(numbers: &[u64], event: TelemetryEvent) -> Telemetry {
