@@ -152,6 +152,7 @@ pub mod seed;
 pub mod sessions;
 pub mod skills;
 pub mod subjobs;
+pub mod telemetry;
 pub mod text;
 pub mod time;
 

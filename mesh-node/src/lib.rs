@@ -64,6 +64,7 @@
 //! | an agent, a registry | [`AgentNode`], [`RegistryNode`] |
 //! | how jobs are done, and where the load figures come from | [`work`], [`host`] |
 //! | log, metrics, traces | [`observer`] |
+//! | the page that shows a mesh | [`dashboard`] |
 //! | an HTTP service of your own; checks of keys and hosts before a body is read | [`http`] |
 //! | calls of a JSON-RPC service | [`rpc`], [`agent::call`] |
 //! | another network than the operating system's | [`Net`] |
@@ -73,6 +74,7 @@
 pub mod agent;
 pub mod client_loop;
 pub mod clock;
+pub mod dashboard;
 pub mod files;
 pub mod host;
 pub mod http;
@@ -88,6 +90,7 @@ pub mod work;
 
 pub use agent::AgentNode;
 pub use clock::Clock;
+pub use dashboard::{Dashboard, DashboardNode};
 pub use host::Host;
 pub use net::{GuardedNet, Net, TokioNet};
 pub use observer::Observer;

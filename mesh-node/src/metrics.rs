@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::http::{Response, StatusCode};
 
-/// The upper bounds of a [`Histogram`]'s buckets, in seconds.
-const BOUNDS_S: [f64; 15] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// The upper bounds of a [`Histogram`]'s buckets, in seconds. Jobs of agents may take minutes.
+const BOUNDS_S: [f64; 18] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0, 120.0, 300.0,
+];
 
 /// Counts durations by size.
 #[derive(Clone, Debug, Default)]

@@ -8,7 +8,7 @@ use mesh_core::duration::LONGEST;
 use mesh_core::jsonrpc::{Id, Limits, Outcome, ResponseError, parse_response};
 
 use crate::Net;
-use crate::http::{Answer, Client, HeaderMap, HttpError, StatusCode};
+use crate::http::{Answer, Client, HeaderMap, HttpError, Method, StatusCode};
 use crate::wire::ERROR_HEADER;
 
 /// Why a call has neither a result nor an error object. The messages fit after "failed to".
@@ -103,9 +103,24 @@ pub async fn exchange<N: Net>(
     timeout: Duration,
     limits: &Limits,
 ) -> Result<RpcAnswer, ExchangeError> {
+    exchange_with(client, to, HeaderMap::new(), (id, body), timeout, limits).await
+}
+
+/// As [`exchange`], where the request has these header fields, too.
+///
+/// # Errors
+/// As [`exchange`].
+pub async fn exchange_with<N: Net>(
+    client: &Client<N>,
+    to: ServiceAddress<'_>,
+    headers: HeaderMap,
+    (id, body): (&Id, Vec<u8>),
+    timeout: Duration,
+    limits: &Limits,
+) -> Result<RpcAnswer, ExchangeError> {
     let whom = (to.address, to.agent);
-    let answer = client.post_to(whom, to.path, body.into(), timeout).await?;
-    read_answer(&answer, id, limits)
+    let sent = client.send_with(whom, Method::POST, to.path, headers, body.into(), timeout);
+    read_answer(&sent.await?, id, limits)
 }
 
 /// Reads the answer to the call with the id `id`. A JSON-RPC response to the call counts whatever

@@ -14,6 +14,7 @@ use mesh_core::skills::Skills;
 use mesh_core::text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Header that names the registry's life. It changes when a restart has lost the leases.
 pub const EPOCH_HEADER: &str = "mesh-epoch";
@@ -65,6 +66,10 @@ pub struct RegisterBody {
     /// Where the agent lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Name>,
+    /// The agent's [`Telemetry`](mesh_core::telemetry::Telemetry), if it tells any. It is read apart
+    /// from the rest, because a mistake in it must not cost the agent its lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Box<RawValue>>,
 }
 
 fn is_one(weight: &Weight) -> bool {
@@ -76,13 +81,14 @@ impl From<Registration> for RegisterBody {
         let Registration { name, url, incarnation, renew, load, profile, owner: _ } = from;
         let (skills, weight) = (profile.skills().clone(), profile.weight());
         let site = profile.site().cloned();
-        Self { name, url, incarnation, renew, load, skills, weight, site }
+        let telemetry = None;
+        Self { name, url, incarnation, renew, load, skills, weight, site, telemetry }
     }
 }
 
 impl From<RegisterBody> for Registration {
     fn from(from: RegisterBody) -> Self {
-        let RegisterBody { name, url, incarnation, renew, load, skills, weight, site } = from;
+        let RegisterBody { name, url, incarnation, renew, load, skills, weight, site, .. } = from;
         let profile = Profile::new(skills, weight, site);
         Self { name, url, incarnation, renew, load, profile, owner: None }
     }
@@ -101,6 +107,31 @@ pub struct RegisteredBody {
     /// The address of another process that has asked for this name since the last renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rival: Option<Arc<str>>,
+    /// Whether somebody watches the mesh, so that telemetry is welcome before the next heartbeat.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub watched: bool,
+}
+
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// Body of `POST /telemetry`: what an agent tells between two heartbeats, while somebody watches.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TelemetryBody {
+    /// The agent's name.
+    pub name: Name,
+    /// The agent's address, as it has registered it.
+    pub url: Arc<str>,
+    /// As in [`RegisterBody::telemetry`].
+    pub telemetry: Box<RawValue>,
+}
+
+/// Answer to `POST /telemetry`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct WatchedBody {
+    /// Whether somebody still watches.
+    pub watched: bool,
 }
 
 /// Answer to a registration, heartbeat or deregistration that is refused.
@@ -153,7 +184,7 @@ pub struct DrainBody {
 pub type ServicesBody = BTreeMap<Name, ServiceBody>;
 
 /// One live lease in the list.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ServiceBody {
     /// The agent's address.
     pub url: Arc<str>,

@@ -245,6 +245,8 @@ fn agent_args(
         ("--listen", ANY_PORT.to_owned()),
         ("--registry", registry.to_owned()),
         ("--concurrency", concurrency),
+        // Calls that no simulated agent makes.
+        ("--measure-peers", "0s".to_owned()),
         ("--queue", agent.admission.queue.to_string()),
         ("--max-depth", agent.admission.max_depth.to_string()),
         ("--timeout", format_duration(scenario.workload.longest_deadline())),

@@ -40,9 +40,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         let Some(registry) = self.registries.get(at) else { return RegistryReply::Failed };
         let reply = match request {
             RegistryRequest::Register(registration) => {
-                let body = RegisterBody::from(registration);
+                let telemetry = self.telemetry().report(self.clock.now());
+                let body = RegisterBody { telemetry, ..RegisterBody::from(registration) };
                 let answer = self.post(registry, "/register", &body).await;
-                answer.and_then(|answer| self.registered(registry, &answer))
+                answer.and_then(|answer| self.registered(at, registry, &answer))
             }
             RegistryRequest::Deregister { name, incarnation } => {
                 let body = DeregisterBody { name, incarnation: Some(incarnation) };
@@ -110,11 +111,17 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     }
 
     /// Reads the answer to a registration or a heartbeat.
-    fn registered(&self, registry: &CalledRegistry, answer: &Answer) -> Option<RegistryReply> {
+    fn registered(
+        &self,
+        at: usize,
+        registry: &CalledRegistry,
+        answer: &Answer,
+    ) -> Option<RegistryReply> {
         if answer.status.is_success() {
             // A registry without a TTL (the Python demo's) has granted a lease all the same.
             let body: RegisteredBody =
                 serde_json::from_slice(without_mark(&answer.body)).unwrap_or_default();
+            self.telemetry().note_watched(self.clock.now(), at, body.watched);
             let ttl = body.ttl_ms.map_or(self.assumed_ttl, Duration::from_millis);
             return Some(RegistryReply::Registered { ttl, rival: body.rival });
         }

@@ -26,6 +26,7 @@ use tokio::task::AbortHandle;
 
 use super::AgentParts;
 use super::metrics::{AgentMetrics, Gauges};
+use super::telemetry::TelemetryDesk;
 use crate::host::JobResult;
 use crate::http::{Client, Response};
 use crate::security::AccessDoor;
@@ -38,6 +39,8 @@ pub(super) type RequestResult = Result<Reply, Failure>;
 /// jobs of the agent.
 pub(super) struct AgentDriver<N, H, O> {
     pub(super) name: Name,
+    /// The agent's address for peers, `host:port`.
+    pub(super) url: Arc<str>,
     /// In the order in which the state machine counts them.
     pub(super) registries: Vec<CalledRegistry>,
     pub(super) clock: Clock,
@@ -48,8 +51,9 @@ pub(super) struct AgentDriver<N, H, O> {
     /// How long a lease is taken to last if a registry does not say.
     pub(super) assumed_ttl: Duration,
     pub(super) host: H,
-    /// The agent's own metrics, which `GET /metrics` shows, and the observers of the embedder.
-    pub(super) observer: (AgentMetrics, O),
+    /// The agent's own metrics, which `GET /metrics` shows; its telemetry; and the observers of the
+    /// embedder.
+    pub(super) observer: (AgentMetrics, (TelemetryDesk, O)),
     /// The door that callers have passed; set before the agent serves, if there is one.
     pub(super) access: OnceLock<Arc<AccessDoor>>,
     started: Timestamp,
@@ -103,7 +107,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         parts: AgentParts<N, H, O>,
     ) -> Arc<Self> {
         let AgentParts { net, clock, host, observer, registries, client, json, server: _ } = parts;
-        let name = identity.name.clone();
+        let (name, url) = (identity.name.clone(), identity.url.clone());
         let registry_timeout = config.membership.timeout;
         let assumed_ttl = config.membership.heartbeat.saturating_mul(HEARTBEATS_PER_TTL);
         let state = DriverState {
@@ -118,6 +122,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         };
         Arc::new(Self {
             name,
+            url,
             registries: registries.into_iter().map(CalledRegistry::from).collect(),
             clock,
             client: Client::new(net, client),
@@ -125,7 +130,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             registry_timeout,
             assumed_ttl,
             host,
-            observer: (AgentMetrics::default(), observer),
+            observer: (AgentMetrics::default(), (TelemetryDesk::default(), observer)),
             access: OnceLock::new(),
             started: clock.now(),
             state: Mutex::new(state),
@@ -232,6 +237,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         page.into_response()
     }
 
+    pub(super) fn telemetry(&self) -> &TelemetryDesk {
+        &self.observer.1.0
+    }
+
     fn lock(&self) -> MutexGuard<'_, DriverState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -272,7 +281,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 // Boxed, because this future is large and tokio moves a task's future several
                 // times.
                 let task = tokio::spawn(Box::pin(async move {
-                    let result = driver.call_peer((&peer.name, &peer.url), &request, until).await;
+                    let result = driver.watched_call(&peer, &request, until).await;
                     driver.lock().calls.remove(&call);
                     driver.with(|agent, now| agent.handle_call_result(now, call, result));
                 }));

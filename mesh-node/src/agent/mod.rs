@@ -5,6 +5,7 @@ mod calls;
 mod driver;
 mod metrics;
 mod rpc;
+mod telemetry;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,10 +14,12 @@ use std::time::Duration;
 use mesh_core::agent::{AgentConfig, Identity};
 use mesh_core::jsonrpc;
 use mesh_core::seed::Seed;
+use mesh_core::telemetry::TelemetryBook;
 
 pub use self::calls::call;
 pub(crate) use self::calls::call_service;
 use self::driver::AgentDriver;
+pub use self::telemetry::TelemetrySettings;
 use crate::http::{
     ClientLimits, Request, RequestChecks, Response, Route, RoutedService, Served, ServerLimits,
     Service, StatusCode, serve,
@@ -124,6 +127,15 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         self.with_checks(checks)
     }
 
+    /// The same agent, which tells its registries how its jobs and its calls go, for people who watch
+    /// the mesh. `policy` is the name of its routing policy.
+    #[must_use]
+    pub fn telling(self, policy: &str, settings: TelemetrySettings) -> Self {
+        let book = TelemetryBook::new(self.driver.clock.now()).with_policy(policy);
+        self.driver.telemetry().switch_on(book, settings);
+        self
+    }
+
     /// Serves on `listener` until `shutdown` is ready.
     ///
     /// Then the agent gives up its lease and refuses new requests. Those under way may go on for as
@@ -146,6 +158,8 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
             served = serve::<N, _>(listener, handler, limits, stopped) => served,
             () = self.driver.drive_timers() => unreachable!("timers have no end"),
             () = self.driver.sample_load() => unreachable!("samples have no end"),
+            () = self.driver.measure_peers() => unreachable!("there is always a next peer"),
+            () = self.driver.tell_watchers() => unreachable!("somebody may watch at any time"),
         };
         self.driver.cancel_notifications();
         served

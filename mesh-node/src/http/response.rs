@@ -37,7 +37,7 @@ type NextPiece = dyn FnMut(&mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> 
 
 /// A streamed body: the source of its pieces, and the most bytes that they may have together.
 pub struct BodyStream {
-    pub(super) next: Box<NextPiece>,
+    pub(crate) next: Box<NextPiece>,
     pub(super) most_bytes: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
@@ -14,13 +14,15 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::guard::RegistrationGuard;
 use super::keeper::StoreKeeper;
 use super::metrics::RegistryMetrics;
+use crate::dashboard::{Dashboard, DashboardSlot};
 use crate::{Clock, Observer};
 
 /// The registry's state machine, and what carries out its effects. Shared by all requests and the
 /// timer.
 pub(super) struct RegistryDriver<O> {
     pub(super) clock: Clock,
-    pub(super) observer: (RegistryMetrics, O),
+    /// What the registry counts, its dashboard, and the observers of the embedder.
+    pub(super) observer: (RegistryMetrics, (DashboardSlot, O)),
     /// How long a lease lasts unless it is renewed.
     pub(super) ttl: Duration,
     /// Names this life of the registry, and is its first index.
@@ -71,7 +73,7 @@ impl<O: Observer> RegistryDriver<O> {
         let registry = DurableRegistry::new(config, keeper.keeping());
         Self {
             clock,
-            observer: (RegistryMetrics::default(), observer),
+            observer: (RegistryMetrics::default(), (DashboardSlot::default(), observer)),
             ttl,
             epoch,
             guard: OnceLock::new(),
@@ -178,6 +180,15 @@ impl<O: Observer> RegistryDriver<O> {
             _ = seen.wait_for(|seen| *seen != Index::At(known)) => {}
             () = self.clock.sleep_until(until) => {}
         }
+    }
+
+    /// The dashboard, if there is one.
+    pub(super) fn dashboard(&self) -> Option<&Arc<Dashboard>> {
+        self.dashboard_slot().get()
+    }
+
+    pub(super) const fn dashboard_slot(&self) -> &DashboardSlot {
+        &self.observer.1.0
     }
 
     /// How many long polls are waiting.

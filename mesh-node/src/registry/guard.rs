@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mesh_core::registry::{Registration, address, is_address, is_name};
+use serde_json::value::RawValue;
 
 use super::driver::RegistryDriver;
 use super::http::{body, json};
@@ -27,9 +28,22 @@ impl<O: Observer> RegistryDriver<O> {
         self.guard.get()?.access.as_ref()
     }
 
-    /// The registration that a request carries, with its owner, if its sender may make it.
-    pub(super) async fn admitted(&self, request: &Request) -> Result<Registration, Box<Response>> {
-        let registration = Registration::from(body::<RegisterBody>(request)?);
+    /// The registration that a request carries, with its owner, if its sender may make it; and the
+    /// telemetry that came with it.
+    pub(super) async fn admitted(
+        &self,
+        request: &Request,
+    ) -> Result<(Registration, Option<Box<RawValue>>), Box<Response>> {
+        let mut body: RegisterBody = body(request)?;
+        let telemetry = body.telemetry.take();
+        Ok((self.guarded(request, Registration::from(body)).await?, telemetry))
+    }
+
+    async fn guarded(
+        &self,
+        request: &Request,
+        registration: Registration,
+    ) -> Result<Registration, Box<Response>> {
         let Some(guard) = self.guard.get() else { return Ok(registration) };
         let caller = self.named(&request.head, &registration.name)?;
         let owner = caller.map(|caller| caller.owner);
@@ -71,7 +85,7 @@ impl<O: Observer> RegistryDriver<O> {
 
     /// Who sends a request about this name, if that caller may use it; `None` if nobody is asked who
     /// he is.
-    fn named(&self, head: &Head, name: &str) -> Result<Option<Caller>, Box<Response>> {
+    pub(super) fn named(&self, head: &Head, name: &str) -> Result<Option<Caller>, Box<Response>> {
         let Some(access) = self.access() else { return Ok(None) };
         // It has passed the door, and so has a key; but that may have been revoked since.
         match access.caller(head) {

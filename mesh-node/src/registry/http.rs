@@ -9,11 +9,13 @@ use mesh_core::registry::{
 use mesh_core::text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::driver::{DrivenAnswer, RegistryDriver};
 use super::long_poll::LongPoll;
 use super::metrics::RegistryGauges;
 use crate::Observer;
+use crate::dashboard::{DashboardEndpoint, MOST_BODY_BYTES};
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
 use crate::observer::AnsweredRequest;
 use crate::wire::{
@@ -34,6 +36,8 @@ pub(super) enum RegistryEndpoint {
     Services,
     Health,
     Metrics,
+    Telemetry,
+    Dashboard(DashboardEndpoint),
 }
 
 impl<O: Observer> Service for Arc<RegistryDriver<O>> {
@@ -45,12 +49,29 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
         Route::get("/services", RegistryEndpoint::Services),
         Route::get("/healthz", RegistryEndpoint::Health),
         Route::get("/metrics", RegistryEndpoint::Metrics),
+        Route::post_json("/telemetry", RegistryEndpoint::Telemetry),
+        Route::get("/dashboard", RegistryEndpoint::Dashboard(DashboardEndpoint::Page)),
+        Route::get("/dashboard/rights", RegistryEndpoint::Dashboard(DashboardEndpoint::Rights)),
+        Route::get("/dashboard/events", RegistryEndpoint::Dashboard(DashboardEndpoint::Events)),
+        Route::get("/dashboard/state", RegistryEndpoint::Dashboard(DashboardEndpoint::State)),
+        Route::post_json(
+            "/dashboard/sign-in",
+            RegistryEndpoint::Dashboard(DashboardEndpoint::SignIn),
+        )
+        .with_body_bytes(MOST_BODY_BYTES),
+        Route::post_json(
+            "/dashboard/sign-out",
+            RegistryEndpoint::Dashboard(DashboardEndpoint::SignOut),
+        )
+        .with_body_bytes(MOST_BODY_BYTES),
+        Route::post_json("/dashboard/send", RegistryEndpoint::Dashboard(DashboardEndpoint::Send))
+            .with_body_bytes(MOST_BODY_BYTES),
     ];
 
     async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
             RegistryEndpoint::Register => match self.admitted(&request).await {
-                Ok(registration) => Ok(self.register(registration).await),
+                Ok((registration, telemetry)) => Ok(self.register(registration, telemetry).await),
                 Err(refusal) => Err(refusal),
             },
             RegistryEndpoint::Deregister => match self.leaving(&request) {
@@ -69,6 +90,10 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
             RegistryEndpoint::Services => self.long_poll(request.head.query()).await,
             RegistryEndpoint::Health => Ok(self.health()),
             RegistryEndpoint::Metrics => Ok(self.metrics_page()),
+            RegistryEndpoint::Telemetry => self.telemetry(&request),
+            RegistryEndpoint::Dashboard(endpoint) => {
+                Ok(self.dashboard_answer(endpoint, &request).await)
+            }
         };
         answer.unwrap_or_else(|refusal| *refusal)
     }
@@ -90,7 +115,11 @@ impl<O: Observer> RegistryDriver<O> {
     }
 
     /// Grants or renews a lease.
-    async fn register(&self, registration: Registration) -> Response {
+    async fn register(
+        &self,
+        registration: Registration,
+        telemetry: Option<Box<RawValue>>,
+    ) -> Response {
         let url = &registration.url;
         let unreachable = is_unspecified(address(url)).then(|| url.clone());
         let name = registration.name.clone();
@@ -103,9 +132,10 @@ impl<O: Observer> RegistryDriver<O> {
                     tracing::warn!(%url, "agents on other machines can't reach this address");
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
-                let ttl_ms = self.ttl.as_millis() as u64;
+                let ttl_ms = Some(self.ttl.as_millis() as u64);
                 let (status, rival) = (status.to_owned(), registered.rival);
-                json(StatusCode::OK, &RegisteredBody { status, ttl_ms: Some(ttl_ms), rival })
+                let watched = self.told(&name, telemetry.as_deref());
+                json(StatusCode::OK, &RegisteredBody { status, ttl_ms, rival, watched })
             }
             Err(error) => refused(&error),
         }
@@ -216,6 +246,7 @@ impl<O: Observer> RegistryDriver<O> {
             index: self.index_of(registry),
             store_up: registry.is_store_up(),
             waiting: self.waiting(),
+            viewers: self.dashboard().map(|dashboard| dashboard.viewers()),
         });
         let mut page = self.observer.0.page(&gauges);
         if let Some(access) = self.access() {
@@ -267,7 +298,7 @@ pub(super) const fn reason(error: &RegisterError) -> &'static str {
 }
 
 /// The answer to a request that makes no sense.
-fn invalid(error: &str) -> Box<Response> {
+pub(super) fn invalid(error: &str) -> Box<Response> {
     json(StatusCode::BAD_REQUEST, &RefusedBody::new(error, "invalid")).into()
 }
 

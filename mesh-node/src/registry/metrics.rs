@@ -42,6 +42,8 @@ pub(super) struct RegistryGauges {
     pub(super) store_up: bool,
     /// Long polls that wait.
     pub(super) waiting: usize,
+    /// Those who look at the dashboard; `None` without one.
+    pub(super) viewers: Option<usize>,
 }
 
 impl RegistryMetrics {
@@ -89,7 +91,8 @@ impl RegistryCounters {
     }
 
     fn page(&self, gauges: &RegistryGauges) -> MetricsPage {
-        let RegistryGauges { leases, recovering, protected, index, store_up, waiting } = *gauges;
+        let RegistryGauges { leases, recovering, protected, index, store_up, waiting, viewers } =
+            *gauges;
         let mut page = MetricsPage::default();
         page.gauge("mesh_registry_leases", "Live leases.", leases);
         let help = "Leases taken over from the store, whose agents were not heard since.";
@@ -100,6 +103,9 @@ impl RegistryCounters {
         page.gauge("mesh_registry_store_up", help, u8::from(store_up));
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);
         page.gauge("mesh_registry_waiting", "Long polls that wait for a change.", waiting);
+        if let Some(viewers) = viewers {
+            page.gauge("mesh_dashboard_viewers", "Those who look at the dashboard.", viewers);
+        }
         page.counter("mesh_registry_granted_total", "Leases that began.", self.granted);
         page.counter(
             "mesh_registry_restored_total",

@@ -1,5 +1,6 @@
 //! The registry as a service: HTTP around the state machine [`mesh_core::registry::Registry`].
 
+mod board;
 mod driver;
 mod guard;
 mod http;
@@ -18,10 +19,11 @@ pub use self::guard::RegistrationGuard;
 use self::keeper::StoreKeeper;
 use self::store::{Store, StoreContents};
 use crate::http::{RequestChecks, RoutedService, Served, ServerLimits, serve};
-use crate::{Clock, Net, Observer};
+use crate::{Clock, Dashboard, Net, Observer};
 
 /// A registry that serves `POST /register`, `GET /services`, `POST /deregister`, `POST /drain`,
-/// `GET /healthz` and `GET /metrics`. Clones share the same registry.
+/// `GET /healthz` and `GET /metrics`. With a [`Dashboard`], it also serves that, and takes what agents
+/// tell for it (`POST /telemetry`). Clones share the same registry.
 ///
 /// `GET /services?wait=10s&index=7` is a long poll: it is answered once the index differs from 7,
 /// or when the wait is over (60 s at most); at once if the index differs already. No two lives of a
@@ -96,6 +98,13 @@ impl<O: Observer> RegistryNode<O> {
         self
     }
 
+    /// The same registry with a dashboard: see [`crate::dashboard`]. Only the first one counts.
+    #[must_use]
+    pub fn with_dashboard(self, dashboard: Dashboard) -> Self {
+        self.driver.dashboard_slot().set(dashboard);
+        self
+    }
+
     /// Serves on `listener` until `shutdown` is ready. Then long polls are answered at once, and
     /// other requests under way are finished.
     pub async fn run<N: Net>(
@@ -108,12 +117,14 @@ impl<O: Observer> RegistryNode<O> {
         let stopped = async {
             shutdown.await;
             self.driver.end_polls();
+            self.driver.close_dashboard();
         };
         tokio::select! {
             biased;
             served = serve::<N, _>(listener, handler, limits, stopped) => served,
             () = self.driver.expire() => unreachable!("expiry has no end"),
             () = self.driver.keep_store() => unreachable!("there is always more to keep"),
+            () = self.driver.feed_dashboard() => unreachable!("there is always more to show"),
         }
     }
 }

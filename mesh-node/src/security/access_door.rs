@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use hyper::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 
 use super::certificate::PeerCertificate;
-use super::keys::{AgentNames, AuthFailure, KeyRecord, KeyRing, KeySet, Role};
+use super::keys::{AgentNames, ApiKey, AuthFailure, KeyRecord, KeyRing, KeySet, Role, shown};
+use super::passes::{self, PassBook, RandomSource};
 use crate::http::{Head, RequestCheck, Response};
 use crate::metrics::MetricsPage;
 #[cfg(feature = "tls")]
@@ -39,8 +40,11 @@ impl Caller {
 /// | path | who may |
 /// |---|---|
 /// | `/healthz` | everybody, because load balancers have no keys |
+/// | `/dashboard`, and signing in and out there | everybody: the page has no data in it |
+/// | `/dashboard/events`, `/dashboard/state` | `observe`, with a key or a pass |
+/// | `/dashboard/send` | `call`, with a key or a pass |
 /// | `/services`, and paths that are not served | whoever has any good key |
-/// | `/register`, `/deregister` | `register`, and only under the names of the key |
+/// | `/register`, `/deregister`, `/telemetry` | `register`, and only under the names of the key |
 /// | `/rpc` | `call` |
 /// | `/metrics` | `observe` |
 /// | every other POST | `admin` |
@@ -53,8 +57,21 @@ impl Caller {
 pub struct AccessDoor {
     keys: Arc<KeyRing>,
     asks_keys: bool,
+    /// What browsers get for a key; `None` if they get nothing.
+    passes: Option<PassBook>,
     #[cfg(feature = "tls")]
     tls: Option<Arc<TlsIdentity>>,
+}
+
+/// What the sender of a request may do on a dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerRights {
+    /// Whether the service asks for keys at all, so that there is something to sign in with.
+    pub asks_keys: bool,
+    /// Whether it may see the mesh.
+    pub observe: bool,
+    /// Whether it may send jobs.
+    pub call: bool,
 }
 
 /// What a caller needs for a request.
@@ -68,9 +85,12 @@ enum Need {
 impl Need {
     fn of(head: &Head) -> Self {
         match head.route() {
-            "/healthz" => Self::Nothing,
+            "/healthz" | "/dashboard" => Self::Nothing,
+            "/dashboard/rights" | "/dashboard/sign-in" | "/dashboard/sign-out" => Self::Nothing,
+            "/dashboard/events" | "/dashboard/state" => Self::This(Role::Observe),
+            "/dashboard/send" => Self::This(Role::Call),
             "/services" => Self::AnyRole,
-            "/register" | "/deregister" => Self::This(Role::Register),
+            "/register" | "/deregister" | "/telemetry" => Self::This(Role::Register),
             "/rpc" => Self::This(Role::Call),
             "/metrics" => Self::This(Role::Observe),
             _ if head.method == Method::POST => Self::This(Role::Admin),
@@ -102,9 +122,16 @@ impl AccessDoor {
         Self {
             keys,
             asks_keys,
+            passes: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
+    }
+
+    /// The same door, which gives browsers a pass for a key: see [`Self::sign_in`].
+    #[must_use]
+    pub fn with_passes(self, random: RandomSource) -> Self {
+        Self { passes: Some(PassBook::new(random)), ..self }
     }
 
     /// The same door in a process with these certificates, which asks for those of callers, too, if
@@ -146,6 +173,98 @@ impl AccessDoor {
         Ok(Some(Caller { owner, key_names, certificate }))
     }
 
+    /// Takes a key that a page's user has typed, and answers with a pass in a cookie. Whoever has a
+    /// pass already gets one for both keys.
+    pub(crate) fn sign_in(&self, head: &Head, text: &str) -> Response {
+        let Some(passes) = &self.passes else {
+            return Response::error(StatusCode::NOT_FOUND, "nobody signs in here");
+        };
+        let key = text.trim().parse::<ApiKey>().map_err(|_| AuthFailure::Invalid);
+        let key = key.and_then(|key| self.keys.role(&key).map(|_| key));
+        let key = match key {
+            Ok(key) if self.asks_keys => key,
+            Ok(_) => return Response::error(StatusCode::NOT_FOUND, "no keys are asked for here"),
+            Err(failure) => {
+                let failure = self.keys.count_failure(head, failure);
+                return *refusal(failure, sentence(failure));
+            }
+        };
+        let Some(pass) = passes.give(head, key) else {
+            let reason = "the operating system has no random bytes";
+            return Response::error(StatusCode::INTERNAL_SERVER_ERROR, reason);
+        };
+        self.with_cookie(head, &pass, passes::LIFETIME.as_secs())
+    }
+
+    /// Ends the pass of a request, if it has one.
+    pub(crate) fn sign_out(&self, head: &Head) -> Response {
+        if let Some(passes) = &self.passes {
+            passes.end(head);
+        }
+        self.with_cookie(head, "", 0)
+    }
+
+    fn with_cookie(&self, head: &Head, value: &str, seconds: u64) -> Response {
+        let mut response = Response::empty();
+        let name = passes::cookie_name(head);
+        let secure = if self.has_tls() { "; Secure" } else { "" };
+        let cookie = format!(
+            "{name}={value}; Path=/dashboard; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
+        );
+        // This can't fail: all of it is plain text.
+        if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+            cookie.set_sensitive(true);
+            response.headers.insert(SET_COOKIE, cookie);
+        }
+        response
+    }
+
+    /// What the sender of a request may do on a dashboard.
+    pub(crate) fn rights(&self, head: &Head) -> CallerRights {
+        let may = |role| {
+            let need = Need::This(role);
+            let is_certified = !self.asks_certificates()
+                || head.certificate.as_ref().is_some_and(|shown| need.is_met_by_certificate(shown));
+            let by_key = || self.keys.record(head).is_ok_and(|record| need.is_met_by(record.role));
+            is_certified && (!self.asks_keys || self.has_pass_for(head, need) || by_key())
+        };
+        let (observe, call) = (may(Role::Observe), may(Role::Call));
+        CallerRights { asks_keys: self.asks_keys, observe, call }
+    }
+
+    /// The key with the role `call` that the sender of a request has shown: the only one that may be
+    /// shown to an agent.
+    pub(crate) fn call_key(&self, head: &Head) -> Option<ApiKey> {
+        let of_pass = self.passes.as_ref().map(|passes| passes.keys(head)).unwrap_or_default();
+        let is_for_calls = |key: &ApiKey| matches!(self.keys.role(key), Ok(Role::Call));
+        of_pass.into_iter().chain(shown(&head.headers)).find(is_for_calls)
+    }
+
+    /// Whether callers must show keys.
+    pub(crate) const fn asks_keys(&self) -> bool {
+        self.asks_keys
+    }
+
+    fn has_pass_for(&self, head: &Head, need: Need) -> bool {
+        let Some(passes) = &self.passes else { return false };
+        // Other endpoints are for programs, which have keys.
+        head.route().starts_with("/dashboard/")
+            && passes
+                .keys(head)
+                .iter()
+                .any(|key| self.keys.role(key).is_ok_and(|role| need.is_met_by(role)))
+    }
+
+    #[cfg(feature = "tls")]
+    const fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    const fn has_tls(&self) -> bool {
+        false
+    }
+
     /// The answer to a caller that is known, and may not do this.
     pub(crate) fn forbid(&self, head: &Head, reason: &str) -> Box<Response> {
         let failure = self.keys.count_failure(head, AuthFailure::Forbidden);
@@ -183,7 +302,7 @@ impl RequestCheck for Arc<AccessDoor> {
         if self.asks_certificates() {
             self.check_certificate(head, need)?;
         }
-        if !self.asks_keys {
+        if !self.asks_keys || self.has_pass_for(head, need) {
             return Ok(());
         }
         let is_met = self.keys.authenticate(head, |record| need.is_met_by(record.role));
@@ -266,6 +385,15 @@ mod tests {
             (Method::GET, "/rpc", [403, 200, 403, 200, 401]),
             (Method::GET, "/metrics", [403, 403, 200, 200, 401]),
             (Method::POST, "/drain", [403, 403, 403, 200, 401]),
+            (Method::POST, "/telemetry", [200, 403, 403, 200, 401]),
+            (Method::GET, "/dashboard", [200, 200, 200, 200, 200]),
+            (Method::POST, "/dashboard/sign-in", [200, 200, 200, 200, 200]),
+            (Method::POST, "/dashboard/sign-out", [200, 200, 200, 200, 200]),
+            (Method::GET, "/dashboard/rights", [200, 200, 200, 200, 200]),
+            (Method::GET, "/dashboard/events", [403, 403, 200, 200, 401]),
+            (Method::GET, "/dashboard/state", [403, 403, 200, 200, 401]),
+            (Method::POST, "/dashboard/send", [403, 200, 403, 200, 401]),
+            (Method::POST, "/dashboard/other", [403, 403, 403, 200, 401]),
             (Method::GET, "/nothing", [200, 200, 200, 200, 401]),
             (Method::GET, "/healthz/x", [200, 200, 200, 200, 401]),
             (Method::OPTIONS, "*", [200, 200, 200, 200, 401]),

@@ -50,6 +50,11 @@ impl Credentials {
         }
     }
 
+    /// The value of `Authorization` in a request for what only those see who may observe.
+    pub fn to_observe(&self) -> Option<HeaderValue> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).to_observe()
+    }
+
     /// The value of `Authorization` in a request to a registry, or else to an agent.
     pub(crate) fn authorization(&self, is_registry: bool) -> Option<HeaderValue> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);

@@ -17,16 +17,18 @@ mod certificate;
 mod client_network;
 mod credentials;
 pub mod keys;
+mod passes;
 mod private_file;
 mod utc;
 mod watched_file;
 
-pub use access_door::{AccessDoor, Caller};
+pub use access_door::{AccessDoor, Caller, CallerRights};
 pub use address_book::{AddressBook, VettingError};
 pub use browser_door::BrowserDoor;
 pub use certificate::{IdentityError, PeerCertificate, SpiffeId};
 pub(crate) use client_network::client_network;
 pub use credentials::Credentials;
+pub use passes::RandomSource;
 pub use private_file::{PrivateReplacement, check_private, create_private, replace_privately};
 pub use utc::UtcTime;
 #[cfg(feature = "tls")]

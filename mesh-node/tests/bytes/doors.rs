@@ -7,6 +7,7 @@ use std::sync::Arc;
 use mesh_core::Timestamp;
 use mesh_core::reach::{AllowedUrls, Registrant, host_of, may_call, may_register};
 use mesh_core::registry::{Registry, RegistryConfig, address, is_address};
+use mesh_core::telemetry::{MAX_BYTES, Telemetry};
 use mesh_node::http::header::{HeaderName, HeaderValue};
 use mesh_node::http::{Head, HeaderMap, Method, RequestCheck, Uri};
 use mesh_node::security::keys::{ApiKey, ClientKeys, KeyRecord, KeyRing, KeySet};
@@ -65,6 +66,11 @@ fn check_registration(input: &[u8]) {
         let may = may_register(host, &[ip], registrant, &[], |_| true).is_ok();
         assert_eq!(may, ip == from, "{url}");
         assert!(may_call(host, ip, false, &[]).is_err() || !ip.is_loopback(), "{url}");
+    }
+    let telemetry = body.telemetry.as_deref().map(|telemetry| Telemetry::read(telemetry.get()));
+    if let Some(Ok(telemetry)) = telemetry {
+        let json = telemetry.to_json();
+        assert!(json.len() <= MAX_BYTES && Telemetry::read(&json).is_ok(), "{json}");
     }
     let mut registry = Registry::new(RegistryConfig::default());
     if registry.handle_register(Timestamp::ZERO, body.into()).is_ok() {

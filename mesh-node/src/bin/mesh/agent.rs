@@ -13,7 +13,7 @@ use mesh_core::jsonrpc;
 use mesh_core::profile::Profile;
 use mesh_core::seed::Seed;
 use mesh_core::skills::Skills;
-use mesh_node::agent::AgentParts;
+use mesh_node::agent::{AgentParts, TelemetrySettings};
 use mesh_node::host::{LiveHost, Sampler};
 use mesh_node::http::{Bytes, Client, ClientLimits, Method, ServerLimits};
 use mesh_node::process::signals::Stop;
@@ -109,7 +109,10 @@ pub(super) async fn node(
         client: ClientLimits::default(),
         json: jsonrpc::Limits::default(),
     };
-    Ok(AgentNode::new(identity, config, &seed, parts))
+    let policy = config.policy.name().to_owned();
+    let measure_peers = Some(settings.measure_peers).filter(|period| !period.is_zero());
+    let node = AgentNode::new(identity, config, &seed, parts);
+    Ok(node.telling(&policy, TelemetrySettings { measure_peers }))
 }
 
 /// The settings of the state machine.

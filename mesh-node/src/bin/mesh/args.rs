@@ -17,12 +17,15 @@ use mesh_node::work::{HttpUrl, UpstreamUrl};
 
 use super::addresses::{RegistryAddresses, advertised, host_port, listen};
 use super::certs::CertsArgs;
+use super::dashboard::{DashboardArgs, ViewerArgs};
 use super::keys::KeysArgs;
 use super::policy::PolicyArgs;
 use super::security::{CredentialArgs, SecurityArgs};
 use super::settings::Settings;
 use super::tls::{StoreTlsArgs, TlsArgs};
-use super::values::{name, output_limit, positive, rate, sampling, site, skill, speed, weight};
+use super::values::{
+    measuring, name, output_limit, positive, rate, sampling, site, skill, speed, weight,
+};
 
 /// The heading above the options that most people need; they come first.
 pub(super) const USUAL: &str = "Usual settings";
@@ -45,6 +48,7 @@ Examples:
   mesh orchestrate --text \"a workload\"        delegate a job, show who did it
   mesh orchestrate --watch                    all agents and their load, live
   mesh call agent-123 info                    what one agent says of itself
+  mesh dashboard                              the mesh as a page, on port 8501
 
 Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given \
 with --config, with a table for each command. A flag wins over the \
@@ -66,8 +70,8 @@ pub(crate) struct Cli {
     /// A TOML file with settings
     #[arg(long, global = true, env = "MESH_CONFIG", value_name = "FILE", help_heading = EVERYWHERE)]
     pub(crate) config: Option<PathBuf>,
-    /// Least important level of the log, which goes to standard error [default: warn; registry and
-    /// agent: info]
+    /// Least important level of the log, which goes to standard error [default: warn; registry,
+    /// agent and dashboard: info]
     #[arg(
         long,
         global = true,
@@ -126,6 +130,8 @@ pub(crate) enum Command {
     Call(CallArgs),
     /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
+    /// Show a mesh while it works, as a page in a browser
+    Dashboard(DashboardArgs),
     /// Make, list and revoke the keys of a service
     Keys(KeysArgs),
     /// Make certificates for a mesh with TLS, and revoke them
@@ -153,6 +159,8 @@ pub(crate) struct RegistryArgs {
     pub(crate) store_tls: StoreTlsArgs,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
+    #[command(flatten)]
+    pub(crate) viewers: ViewerArgs,
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
     #[command(flatten)]
@@ -216,6 +224,9 @@ pub(crate) struct AgentSettings {
     /// How long unfinished work may go on after the signal to stop
     #[arg(long, env = "MESH_DRAIN", value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(crate) drain: Duration,
+    /// Time between two measurements of a round trip for the dashboard, each to another peer; 0s: none
+    #[arg(long, env = "MESH_MEASURE_PEERS", value_name = "TIME", default_value = "5s", value_parser = measuring)]
+    pub(crate) measure_peers: Duration,
     /// A skill that the agent has; may be given several times. It refuses jobs that demand another
     /// one
     #[arg(long, env = "MESH_SKILL", value_name = "NAME", value_delimiter = ',', value_parser = skill)]
@@ -463,6 +474,8 @@ pub(crate) struct UpArgs {
     pub(crate) text: String,
     #[command(flatten)]
     pub(crate) leases: Settings<RegistryConfig>,
+    #[command(flatten)]
+    pub(crate) viewers: ViewerArgs,
     #[command(flatten)]
     pub(crate) settings: AgentSettings,
     #[command(flatten)]

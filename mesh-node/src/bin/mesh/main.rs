@@ -8,6 +8,7 @@ mod args;
 mod call;
 mod certs;
 mod config;
+mod dashboard;
 mod environment;
 mod identity;
 mod keys;
@@ -122,6 +123,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
             Command::Call(args) => call::run(clock, &args).await,
             Command::Up(args) => up::run(clock, &args).await,
+            Command::Dashboard(args) => dashboard::run(&args).await,
             Command::Keys(args) => keys::run(&args),
             Command::Certs(args) => certs::run(&args),
             Command::Completions(args) => {

@@ -11,7 +11,7 @@ use mesh_node::{Clock, GuardedNet, Net as _, RegistryNode, TokioNet};
 
 use super::args::RegistryArgs;
 use super::log::Log;
-use super::{WrongUsage, identity, open_files};
+use super::{WrongUsage, dashboard, identity, open_files};
 
 /// Serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()> {
@@ -35,9 +35,14 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
             RegistryNode::with_store(clock, config, epoch, log, opened)
         }
     };
-    let node = security.registry(node);
+    let node = security.registry(args.viewers.of_registry(clock, &security, node));
     let listener = security.listen(listener);
     tracing::info!(%address, ?ttl, "the registry listens");
+    if args.viewers.is_on() {
+        let net = security.net(&[], Arc::default());
+        let url = dashboard::url(&net, &address.to_string());
+        tracing::info!(url, "the dashboard");
+    }
     let limits = open_files::server_limits(connections);
     node.run::<GuardedNet>(listener, limits, stop.requested()).await;
     tracing::info!("stopped");

@@ -14,7 +14,7 @@ use mesh_node::net::{CallRules, GuardedListener};
 use mesh_node::registry::RegistrationGuard;
 use mesh_node::security::keys::{ClientKeys, KeyRing};
 use mesh_node::security::{AccessDoor, AddressBook, BrowserDoor, Credentials};
-use mesh_node::{AgentNode, GuardedNet, Host, Net, Observer, RegistryNode};
+use mesh_node::{AgentNode, DashboardNode, GuardedNet, Host, Net, Observer, RegistryNode};
 use tokio::net::TcpListener;
 
 use super::WrongUsage;
@@ -127,11 +127,18 @@ impl SecurityArgs {
         }
         let door = match (keys, tls.identity()) {
             (None, None) => return Ok(None),
-            (keys, None) => AccessDoor::new(keys),
-            (keys, Some(identity)) => AccessDoor::new(keys).with_tls(identity.clone()),
+            (keys, None) => AccessDoor::new(keys).with_passes(random),
+            (keys, Some(identity)) => {
+                AccessDoor::new(keys).with_passes(random).with_tls(identity.clone())
+            }
         };
         Ok(Some(Arc::new(door)))
     }
+}
+
+/// Fills a buffer with random bytes; false if the operating system has none.
+fn random(bytes: &mut [u8]) -> bool {
+    getrandom::fill(bytes).is_ok()
 }
 
 /// Why a service does not start that everybody in its network could use.
@@ -163,6 +170,15 @@ impl ServiceSecurity {
         &self,
         node: AgentNode<N, H, O>,
     ) -> AgentNode<N, H, O> {
+        let node = node.with_checks(RequestChecks::default().and(self.door.clone()));
+        match &self.access {
+            Some(access) => node.behind(access.clone()),
+            None => node,
+        }
+    }
+
+    /// The same dashboard behind its doors.
+    pub(crate) fn dashboard<N: Net>(&self, node: DashboardNode<N>) -> DashboardNode<N> {
         let node = node.with_checks(RequestChecks::default().and(self.door.clone()));
         match &self.access {
             Some(access) => node.behind(access.clone()),

@@ -23,7 +23,7 @@ use super::remote_text::harmless;
 use super::secure_folder::{REGISTRY_NAME, SecureFolder};
 use super::security::SecurityArgs;
 use super::tls::TlsArgs;
-use super::{WrongUsage, agent, identity, work};
+use super::{WrongUsage, agent, dashboard, identity, work};
 use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.
@@ -63,7 +63,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     };
     let node =
         RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log::default());
-    let node = security.registry(node);
+    let node = security.registry(args.viewers.of_registry(clock, &security, node));
     // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
     let registry = security.listen(registry);
@@ -75,6 +75,9 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let net = security.net(&registries, credentials);
     let scheme = net.scheme();
     print(&format!("registry      {scheme}://{address}/services\n"));
+    if args.viewers.is_on() {
+        print(&format!("dashboard     {}\n", dashboard::url(&net, &address)));
+    }
 
     // The registry of this process alone: it says when the agents of this process are listed.
     let mesh = MeshClient::new(clock, vec![address.clone()], net);

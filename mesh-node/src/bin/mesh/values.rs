@@ -24,6 +24,17 @@ pub(super) fn sampling(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The time between two measurements; zero for none.
+pub(super) fn measuring(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    match parse_duration(text) {
+        Ok(period) if !period.is_zero() && period < SHORTEST => {
+            Err("expected 0s, for none, or at least 100ms".to_owned())
+        }
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
 pub(super) fn output_limit(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if (1..=MOST_OUTPUT_BYTES).contains(&bytes) => Ok(bytes),

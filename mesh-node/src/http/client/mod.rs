@@ -134,13 +134,35 @@ impl<N: Net> Client<N> {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
-        let mut request = build_request(destination, Method::POST, path, body)?;
-        request.headers_mut().extend(headers);
-        self.send_within((destination, None), request, timeout).await
+        let whom = (destination, None);
+        self.send_with(whom, Method::POST, path, headers, body, timeout).await
     }
 
-    /// Adds what this process shows at `destination`, if it has something to show there.
+    /// As [`Self::request`] and [`Self::post_to`], with these header fields, too. A key among them
+    /// is shown in place of the network's own.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub async fn send_with(
+        &self,
+        (destination, agent): (&str, Option<&str>),
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer, HttpError> {
+        let mut request = build_request(destination, method, path, body)?;
+        request.headers_mut().extend(headers);
+        self.send_within((destination, agent), request, timeout).await
+    }
+
+    /// Adds what this process shows at `destination`, if it has something to show there and the
+    /// request has nothing of its own.
     fn show_key(&self, destination: &str, request: &mut Request<Full<Bytes>>) {
+        if request.headers().contains_key(AUTHORIZATION) {
+            return;
+        }
         if let Some(value) = self.net.authorization(destination) {
             request.headers_mut().insert(AUTHORIZATION, value);
         }

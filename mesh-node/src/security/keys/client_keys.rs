@@ -75,6 +75,12 @@ impl ClientKeys {
     pub fn for_agents(&self) -> Option<&HeaderValue> {
         self.for_agents.as_ref()
     }
+
+    /// The value of `Authorization` in a request for what only those see who may observe; `None`
+    /// without a key for that.
+    pub(crate) fn to_observe(&self) -> Option<HeaderValue> {
+        first_of(&self.keys, [Role::Observe, Role::Admin])
+    }
 }
 
 fn first_of<const N: usize>(keys: &[ApiKey], roles: [Role; N]) -> Option<HeaderValue> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderName};
 
-use super::api_key::{ApiKey, KeyId};
+use super::api_key::{ApiKey, KeyId, Role};
 use super::failed_attempts::FailedAttempts;
 use super::key_file::{KeyFileError, KeyRecord, KeySet};
 use crate::Clock;
@@ -164,6 +164,14 @@ impl KeyRing {
         found.cloned()
     }
 
+    /// What the owner of this key may do.
+    ///
+    /// # Errors
+    /// If it is no good key of this service.
+    pub(crate) fn role(&self, key: &ApiKey) -> Result<Role, AuthFailure> {
+        find(&self.keys(), key, UtcTime::now()).map(|record| record.role)
+    }
+
     fn keys(&self) -> Arc<KeySet> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -227,8 +235,8 @@ fn find<'a>(keys: &'a KeySet, key: &ApiKey, now: UtcTime) -> Result<&'a KeyRecor
     if record.is_over(now) { Err(AuthFailure::Expired) } else { Ok(record) }
 }
 
-/// The key that a request carries. Nothing else of a request is a credential.
-fn shown(headers: &HeaderMap) -> Result<ApiKey, AuthFailure> {
+/// The key that a request carries.
+pub(crate) fn shown(headers: &HeaderMap) -> Result<ApiKey, AuthFailure> {
     let mut values = headers.get_all(AUTHORIZATION).iter().map(|value| (value, true));
     let mut aliases = headers.get_all(X_API_KEY).iter().map(|value| (value, false));
     let first = values.next().or_else(|| aliases.next());
@@ -253,7 +261,6 @@ mod tests {
     use hyper::{Method, Uri};
 
     use super::*;
-    use crate::security::keys::Role;
 
     const SECRET: &str = "S3cretS3cretS3cretS3cretS3cretS3cret";
 

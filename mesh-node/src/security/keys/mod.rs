@@ -9,4 +9,5 @@ mod key_ring;
 pub use api_key::{ApiKey, KeyDigest, KeyError, KeyId, Role};
 pub use client_keys::ClientKeys;
 pub use key_file::{AgentNames, KeyFileError, KeyRecord, KeySet};
+pub(crate) use key_ring::shown;
 pub use key_ring::{AuthFailure, KeyRing};

@@ -9,8 +9,11 @@ use mesh_core::codec::{Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_core::roster::Roster;
 use mesh_core::text::closest;
-use mesh_node::http::{Bytes, Client, ClientLimits, Method, StatusCode};
+use mesh_node::dashboard::BoardUpdate;
+use mesh_node::http::header::AUTHORIZATION;
+use mesh_node::http::{Bytes, Client, ClientLimits, HeaderMap, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
+use mesh_node::security::Credentials;
 use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
 use mesh_node::{Clock, GuardedNet};
 use serde_json::{Value, json};
@@ -102,6 +105,24 @@ impl MeshClient {
             return Err(error);
         }
         Ok(agents(&Roster::union(&answered)))
+    }
+
+    /// What the board of the first registry says that has one and shows it: to see it, one needs a key
+    /// with the role `observe`, where keys are asked for.
+    pub(crate) async fn board(&self, credentials: &Credentials) -> Option<BoardUpdate> {
+        for registry in &self.registries {
+            let key = credentials.to_observe();
+            let headers: HeaderMap = key.map(|key| (AUTHORIZATION, key)).into_iter().collect();
+            let (to, path, nothing) = ((&**registry, None), "/dashboard/state", Bytes::new());
+            let answer =
+                self.client.send_with(to, Method::GET, path, headers, nothing, ANSWER_TIMEOUT);
+            let answer = answer.await.ok().filter(|answer| answer.status == StatusCode::OK);
+            let board = answer.and_then(|answer| serde_json::from_slice(&answer.body).ok());
+            if board.is_some() {
+                return board;
+            }
+        }
+        None
     }
 
     /// Where the registries are, as the beginning of a sentence about what they list.

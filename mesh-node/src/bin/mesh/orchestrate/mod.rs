@@ -22,10 +22,11 @@ use super::security::call_rules;
 
 pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<()> {
     let registries = args.registries.all().map_err(WrongUsage)?;
-    let net = args.tls.open()?.client(call_rules(&registries, args.credentials.open()?));
+    let credentials = args.credentials.open()?;
+    let net = args.tls.open()?.client(call_rules(&registries, credentials.clone()));
     let mesh = MeshClient::new(clock, registries, net);
     if args.watch {
-        return watch::run(&mesh, Stop::listen()?).await;
+        return watch::run(&mesh, &credentials, Stop::listen()?).await;
     }
     let agents = mesh.discover().await?;
     let entry_agents = entry_agents(&mesh, &agents, args)?;

@@ -1,0 +1,200 @@
+//! Passes: what a browser has after its user has shown a key.
+//!
+//! A page can't send a key with everything that it asks for, and should not keep one. So it shows
+//! the key once and gets a pass: 256 random bits in a cookie that scripts can't read, and that the
+//! browser sends nowhere else. The service remembers which keys were shown with it. They are looked
+//! up again at every request, so a revoked key ends what its passes may do.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::header::{COOKIE, HOST};
+use mesh_core::Timestamp;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::keys::ApiKey;
+use crate::Clock;
+use crate::http::Head;
+
+/// How long a pass is good.
+pub(super) const LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// The most passes at once. Of more, the one that ends first goes.
+const MOST_PASSES: usize = 256;
+/// The most keys of one pass: one for each role.
+const MOST_KEYS: usize = 4;
+/// The beginning of the cookie's name. The port follows, because browsers send the cookies of one
+/// service to those on all other ports of its host.
+const COOKIE_NAME: &str = "mesh_pass";
+
+/// Fills a buffer with random bytes of the operating system; false if there are none.
+pub type RandomSource = fn(&mut [u8]) -> bool;
+
+/// The passes that a service has given out. A pass is known by the hash of its text, so how long
+/// finding one takes says nothing about the texts of others.
+#[derive(Debug)]
+pub(super) struct PassBook {
+    random: RandomSource,
+    clock: Clock,
+    passes: Mutex<BTreeMap<[u8; 32], Pass>>,
+}
+
+#[derive(Clone, Debug)]
+struct Pass {
+    keys: Vec<ApiKey>,
+    ends: Timestamp,
+}
+
+impl PassBook {
+    pub(super) fn new(random: RandomSource) -> Self {
+        Self { random, clock: Clock::start(), passes: Mutex::default() }
+    }
+
+    /// Gives out a pass for this key, and for those of the pass that the request has already. The
+    /// text of the pass; `None` if there are no random bytes.
+    pub(super) fn give(&self, head: &Head, key: ApiKey) -> Option<String> {
+        let mut bytes = [0; 32];
+        if !(self.random)(&mut bytes) {
+            return None;
+        }
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = self.clock.now();
+        let mut keys = self.keys(head);
+        // The old text ends here: whoever has seen it learns nothing from what is added.
+        self.end(head);
+        keys.retain(|known| known.role() != key.role());
+        keys.truncate(MOST_KEYS - 1);
+        keys.push(key);
+        let mut passes = self.lock();
+        passes.retain(|_, pass| pass.ends > now);
+        if passes.len() >= MOST_PASSES
+            && let Some(first) = passes.iter().min_by_key(|(_, pass)| pass.ends)
+        {
+            let first = *first.0;
+            passes.remove(&first);
+        }
+        passes.insert(Sha256::digest(text.as_bytes()).into(), Pass { keys, ends: now + LIFETIME });
+        Some(text)
+    }
+
+    /// The keys that were shown with the pass of a request; none if it has no pass that is good.
+    pub(super) fn keys(&self, head: &Head) -> Vec<ApiKey> {
+        let Some(hash) = shown(head) else { return Vec::new() };
+        let now = self.clock.now();
+        let passes = self.lock();
+        let found = passes.get_key_value(&hash);
+        let found = found.filter(|(known, _)| bool::from(known.ct_eq(&hash)));
+        let good = found.filter(|(_, pass)| pass.ends > now);
+        good.map(|(_, pass)| pass.keys.clone()).unwrap_or_default()
+    }
+
+    /// Ends the pass of a request.
+    pub(super) fn end(&self, head: &Head) {
+        if let Some(hash) = shown(head) {
+            self.lock().remove(&hash);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Pass>> {
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of the cookie for the service that a request is meant for.
+pub(super) fn cookie_name(head: &Head) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    match host.rsplit_once(':') {
+        Some((_, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            format!("{COOKIE_NAME}_{port}")
+        }
+        _ => COOKIE_NAME.to_owned(),
+    }
+}
+
+/// The hash of the pass that a request carries.
+fn shown(head: &Head) -> Option<[u8; 32]> {
+    let name = cookie_name(head);
+    let cookies = head.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|it| it.split_once('='));
+    let (_, text) = pairs.find(|(found, _)| found.trim() == name)?;
+    Some(Sha256::digest(text.trim().as_bytes()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use hyper::header::HeaderValue;
+    use hyper::{HeaderMap, Method, Uri};
+
+    use super::*;
+    use crate::clock::run_paused;
+
+    fn counted(bytes: &mut [u8]) -> bool {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        bytes[..8].copy_from_slice(&number);
+        true
+    }
+
+    fn key(role: &str) -> ApiKey {
+        let secret = "S3cretS3cretS3cretS3cretS3cretS3cret";
+        format!("mesh_{role}_{role}1_{secret}").parse().expect("a key")
+    }
+
+    fn head(cookie: &str) -> Head {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("localhost:8500"));
+        headers.insert(COOKIE, HeaderValue::from_str(cookie).expect("a value"));
+        let (uri, client) = (Uri::from_static("/dashboard"), SocketAddr::from(([127, 0, 0, 1], 1)));
+        Head { method: Method::GET, uri, headers, client, certificate: None }
+    }
+
+    fn roles(book: &PassBook, cookie: &str) -> Vec<&'static str> {
+        book.keys(&head(cookie)).iter().map(|key| key.role().as_str()).collect()
+    }
+
+    #[test]
+    fn a_pass_collects_keys_and_ends() {
+        run_paused(async {
+            let book = PassBook::new(counted);
+            let first = book.give(&head(""), key("observe")).expect("a pass");
+            assert_eq!(first.len(), 64);
+            let cookie = format!("theme=dark; mesh_pass_8500={first}; mesh_pass_9=x");
+            assert_eq!(roles(&book, &cookie), ["observe"]);
+            let second = book.give(&head(&cookie), key("call")).expect("a pass");
+            assert_eq!(roles(&book, &cookie), [""; 0], "the text is new with every key");
+            let cookie = format!("mesh_pass_8500={second}");
+            assert_eq!(roles(&book, &cookie), ["observe", "call"]);
+            for other in ["", "mesh_pass_8500=", "mesh_pass_8500=x"] {
+                assert_eq!(roles(&book, other), [""; 0], "{other}");
+            }
+            assert_eq!(roles(&book, &format!("mesh_pass_8501={second}")), [""; 0], "another port");
+            let again = book.give(&head(&cookie), key("call")).expect("a pass");
+            let cookie = format!("mesh_pass_8500={again}");
+            assert_eq!(roles(&book, &cookie), ["observe", "call"], "one key of each role");
+            book.end(&head(&cookie));
+            assert_eq!(roles(&book, &cookie), [""; 0]);
+            let late = book.give(&head(""), key("observe")).expect("a pass");
+            tokio::time::sleep(LIFETIME).await;
+            assert_eq!(roles(&book, &format!("mesh_pass_8500={late}")), [""; 0], "it is over");
+        });
+    }
+
+    #[test]
+    fn passes_are_bounded_and_need_random_bytes() {
+        run_paused(async {
+            let book = PassBook::new(counted);
+            let first = book.give(&head(""), key("observe")).expect("a pass");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            for _ in 0..MOST_PASSES {
+                book.give(&head(""), key("observe")).expect("a pass");
+            }
+            assert_eq!(book.lock().len(), MOST_PASSES);
+            assert_eq!(roles(&book, &format!("mesh_pass_8500={first}")), [""; 0], "the oldest");
+            assert!(PassBook::new(|_| false).give(&head(""), key("observe")).is_none());
+        });
+    }
+}
