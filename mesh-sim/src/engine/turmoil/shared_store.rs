@@ -20,11 +20,11 @@ use crate::host::HostId;
 /// A simulated store, which stands outside of the simulated network. Copies are the same store.
 #[derive(Clone)]
 pub(super) struct SharedStore {
-    shared: Arc<Shared>,
+    shared: Arc<StoreAndFaults>,
     keeping: Keeping,
 }
 
-struct Shared {
+struct StoreAndFaults {
     store: Mutex<SimulatedStore>,
     /// Something has changed.
     changed: Notify,
@@ -35,7 +35,7 @@ impl SharedStore {
     pub(super) fn new(store: SimulatedStore, faults: &Arc<FaultSchedule>) -> Self {
         let keeping = store.keeping();
         let (store, changed) = (Mutex::new(store), Notify::new());
-        Self { shared: Arc::new(Shared { store, changed, faults: faults.clone() }), keeping }
+        Self { shared: Arc::new(StoreAndFaults { store, changed, faults: faults.clone() }), keeping }
     }
 
     /// Whether a registry keeps its leases there.
