@@ -22,6 +22,9 @@ const MOST_TOLD: usize = 48;
 const FRESH: Duration = Duration::from_secs(5);
 /// A round trip to a peer that gets jobs is measured again after this time, before those to others.
 const DUE: Duration = Duration::from_secs(30);
+/// Entries and round trips that are older are forgotten. It is far less than the greatest age that
+/// readers take, because they refuse telemetry as a whole.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// How the job ended that an agent sent to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +69,8 @@ struct KnownEdge {
     jobs: JobWindow,
     /// The shortest of the newest round trips, and when the first of them was measured.
     rtt: Option<(Duration, Timestamp)>,
+    /// When the peer was last named to be measured. It may have had no answer.
+    tried: Option<Timestamp>,
 }
 
 impl TelemetryBook {
@@ -135,7 +140,8 @@ impl TelemetryBook {
     }
 
     /// The peer whose round trip should be measured next: one that gets jobs and was not measured
-    /// for long, or else each of these peers in turn. They must be sorted by name.
+    /// for long, or else each of these peers in turn. They must be sorted by name. A peer that can't
+    /// be measured is not named again at once.
     pub fn next_to_measure<'a>(
         &mut self,
         now: Timestamp,
@@ -145,12 +151,23 @@ impl TelemetryBook {
             let edge = self.edges.get(*name);
             edge.is_some_and(|edge| {
                 let is_busy = now.since(edge.touched) < DUE;
-                is_busy && edge.rtt.is_none_or(|(_, since)| now.since(since) > DUE)
+                let is_long_ago = |then: Timestamp| now.since(then) > DUE;
+                is_busy
+                    && edge.rtt.is_none_or(|(_, since)| is_long_ago(since))
+                    && edge.tried.is_none_or(is_long_ago)
             })
         };
-        if let Some(due) = peers.clone().find(is_due) {
-            return Some(due.clone());
+        let next = match peers.clone().find(is_due) {
+            Some(due) => due.clone(),
+            None => self.next_in_turn(peers)?,
+        };
+        if let Some(edge) = self.edges.get_mut(&next) {
+            edge.tried = Some(now);
         }
+        Some(next)
+    }
+
+    fn next_in_turn<'a>(&mut self, peers: impl Iterator<Item = &'a Name> + Clone) -> Option<Name> {
         let last = self.measured.take();
         let next = peers.clone().find(|name| last.as_ref().is_none_or(|last| *name > last));
         self.measured = next.or_else(|| peers.clone().next()).cloned();
@@ -164,6 +181,10 @@ impl TelemetryBook {
 
     /// The telemetry as it is now.
     pub fn report(&mut self, now: Timestamp) -> Telemetry {
+        self.recent.retain(|(at, _)| now.since(*at) < KEPT);
+        for edge in self.edges.values_mut() {
+            edge.rtt = edge.rtt.filter(|(_, since)| now.since(*since) < KEPT);
+        }
         let tell = |(to, edge): (&Name, &mut KnownEdge)| Edge {
             to: to.clone(),
             jobs: edge.jobs.figures(now),
@@ -200,7 +221,7 @@ impl TelemetryBook {
                 self.edges.remove(&oldest);
             }
         }
-        let new = || KnownEdge { touched: now, jobs: JobWindow::default(), rtt: None };
+        let new = || KnownEdge { touched: now, jobs: JobWindow::default(), rtt: None, tried: None };
         let edge = self.edges.entry(peer.clone()).or_insert_with(new);
         edge.touched = now;
         edge
@@ -318,5 +339,42 @@ mod tests {
         book.round_trip(at(20), &"c".into(), ms(1));
         assert_eq!(next(&mut book, 30).as_deref(), Some("b"), "in turn again");
         assert_eq!(book.next_to_measure(at(0), [].iter()), None);
+    }
+
+    #[test]
+    fn a_peer_that_can_not_be_measured_does_not_keep_others_from_it() {
+        let mut book = TelemetryBook::new(at(0));
+        let names: Vec<Name> = ["a", "b", "c"].into_iter().map(Name::from).collect();
+        let next = |book: &mut TelemetryBook, now| {
+            book.next_to_measure(at(now), names.iter()).map(|name| name.to_string())
+        };
+        for now in [0, 40_000] {
+            for busy in &names[..2] {
+                book.attempt_ended(at(now), busy, AttemptEnd::Failed("no_answer"), ms(1));
+            }
+            // Nobody answers.
+            let turns: Vec<_> = (0..5).filter_map(|step| next(&mut book, now + step)).collect();
+            assert_eq!(turns[..2], ["a", "b"], "those with jobs first, after {now} ms");
+            assert!(turns.iter().any(|name| name == "c"), "{turns:?} after {now} ms");
+        }
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten_so_that_readers_take_the_rest() {
+        let mut book = TelemetryBook::new(at(0));
+        let (a, b): (Name, Name) = ("a".into(), "b".into());
+        for peer in [&a, &b] {
+            book.attempt_ended(at(1), peer, AttemptEnd::Done, ms(1));
+            book.round_trip(at(1), peer, ms(2));
+        }
+        let day = 24 * 3_600_000;
+        let read = |telemetry: Telemetry| Telemetry::read(&telemetry.to_json()).expect("telemetry");
+        let told = read(book.report(at(day)));
+        assert_eq!((told.recent.len(), told.edges.len()), (2, 2), "less than a day");
+        book.attempt_ended(at(31 * day), &b, AttemptEnd::Done, ms(1));
+        book.served(at(31 * day), true, Duration::MAX);
+        let told = read(book.report(at(31 * day)));
+        assert_eq!((told.recent.len(), told.edges.len()), (1, 1));
+        assert_eq!((&*told.edges[0].to, told.edges[0].rtt_age_ms), ("b", None));
     }
 }

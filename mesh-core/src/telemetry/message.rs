@@ -13,7 +13,7 @@ const MOST_READ: usize = 64;
 /// The longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 32;
 /// The greatest figure in milliseconds that is taken: 30 days.
-const MAX_FIGURE_MS: f64 = 30.0 * 24.0 * 3_600_000.0;
+pub const MAX_FIGURE_MS: f64 = 30.0 * 24.0 * 3_600_000.0;
 
 /// What an agent tells of itself and its peers. Every field may be missing: other versions tell
 /// less or more.

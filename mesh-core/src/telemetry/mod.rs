@@ -16,7 +16,8 @@ mod window;
 
 pub use book::{AttemptEnd, MAX_PEERS, MAX_RECENT, TelemetryBook};
 pub use message::{
-    Edge, JobFigures, MAX_BYTES, Telemetry, TelemetryEntry, TelemetryError, TelemetryEvent,
+    Edge, JobFigures, MAX_BYTES, MAX_FIGURE_MS, Telemetry, TelemetryEntry, TelemetryError,
+    TelemetryEvent,
 };
 pub use sketch::LatencySketch;
 pub use window::WINDOW;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::message::JobFigures;
+use super::message::{JobFigures, MAX_FIGURE_MS};
 use super::sketch::LatencySketch;
 use crate::codec::in_millis;
 use crate::time::{Timestamp, nanos};
@@ -79,9 +79,10 @@ pub(super) fn covered(now: Timestamp, started: Timestamp) -> Duration {
     (WINDOW - SLOT + in_slot).min(now.since(started))
 }
 
-/// Milliseconds with at most two decimals: more would take room and say nothing.
+/// Milliseconds with at most two decimals: more would take room and say nothing. At most what
+/// readers take.
 pub(super) fn rounded_millis(duration: Duration) -> f64 {
-    (in_millis(duration) * 100.0).round() / 100.0
+    ((in_millis(duration) * 100.0).round() / 100.0).min(MAX_FIGURE_MS)
 }
 
 #[cfg(test)]
