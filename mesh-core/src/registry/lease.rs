@@ -107,9 +107,9 @@ impl Lease {
         self.protected_until.is_some()
     }
 
-    /// Whether a caller may take the name or end the lease: always, if the caller or the owner is
-    /// not known.
-    pub(super) fn is_open_to(&self, caller: Option<&Arc<str>>) -> bool {
+    /// Whether a caller may take the name, end the lease or speak for its agent: always, if the
+    /// caller or the owner is not known.
+    pub fn is_open_to(&self, caller: Option<&Arc<str>>) -> bool {
         caller.is_none() || self.owner.is_none() || self.owner.as_ref() == caller
     }
 }

@@ -127,8 +127,8 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         self.with_checks(checks)
     }
 
-    /// The same agent, which tells its registries how its jobs and its calls go, for people who watch
-    /// the mesh. `policy` is the name of its routing policy.
+    /// The same agent, which tells its registries how its jobs and its calls go, for people who
+    /// watch the mesh. `policy` is the name of its routing policy.
     #[must_use]
     pub fn telling(self, policy: &str, settings: TelemetrySettings) -> Self {
         let book = TelemetryBook::new(self.driver.clock.now()).with_policy(policy);

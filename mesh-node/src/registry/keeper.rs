@@ -15,6 +15,8 @@ use super::outage::Outage;
 use super::store::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, TTLS_PER_LIST};
 use crate::Observer;
 
+/// How often per TTL the store is asked not to forget leases.
+const KEEPS_PER_TTL: u32 = 3;
 /// If nothing fails for so long, a store that could not be read works again.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -190,14 +192,15 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    /// Asks the store, once per TTL, not to forget the leases of agents that are heard, and whether
-    /// it has forgotten others.
+    /// Asks the store, three times per TTL, not to forget the leases of agents that are heard, and
+    /// whether it has forgotten others.
     async fn keep_records(&self, store: Arc<dyn Store>) {
         if store.keeping() != Keeping::Shared {
             return;
         }
         loop {
-            self.clock.sleep_until(self.clock.now() + self.ttl).await;
+            // If all registries were away, records may be about to be forgotten.
+            self.clock.sleep_until(self.clock.now() + self.ttl / KEEPS_PER_TTL).await;
             let (heard, unheard) = self.with(|registry, now| {
                 let heard: Vec<Name> = registry.heard(now).cloned().collect();
                 (heard, registry.unheard(now))

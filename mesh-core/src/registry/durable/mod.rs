@@ -304,9 +304,9 @@ impl DurableRegistry {
         heard.map(|lease| &lease.name)
     }
 
-    /// The names of leases that the store has, and whose agents this registry does not hear, each with
-    /// the version of its record. Another registry may hear them, or the store is about to forget
-    /// them; a driver whose store does not tell when it does has to ask
+    /// The names of leases that the store has, and whose agents this registry does not hear, each
+    /// with the version of its record. Another registry may hear them, or the store is about to
+    /// forget them; a driver whose store does not tell when it does has to ask
     /// ([`Self::handle_forgotten`]).
     pub fn unheard(&mut self, now: Timestamp) -> Vec<(Name, u64)> {
         self.registry.handle_timeout(now);

@@ -39,6 +39,7 @@ const KEPT_AT_ONCE: usize = 64;
 const MAX_ANSWER_BYTES: usize = 256 << 20;
 /// The most bytes that a watch brings before it is opened anew.
 const MAX_WATCH_BYTES: usize = 1 << 30;
+
 /// A store in an etcd cluster.
 pub(super) struct EtcdStore {
     client: Client<GuardedNet>,
