@@ -30,10 +30,14 @@ impl<O: Observer> RegistryDriver<O> {
     /// Takes what an agent tells between two heartbeats.
     pub(super) fn telemetry(&self, request: &Request) -> Result<Response, Box<Response>> {
         let TelemetryBody { name, url, telemetry } = body(request)?;
-        self.named(&request.head, &name)?;
+        let caller = self.named(&request.head, &name)?;
+        let owner = caller.map(|caller| caller.owner);
         let is_lease = |registry: &mut mesh_core::registry::DurableRegistry, now| {
             let lease = registry.get(now, &name);
-            lease.is_some_and(|lease| address(&lease.url) == address(&url))
+            // A name may be open to several owners, but a live lease is one's own.
+            lease.is_some_and(|lease| {
+                address(&lease.url) == address(&url) && lease.is_open_to(owner.as_ref())
+            })
         };
         if !self.with(is_lease) {
             let refusal = RefusedBody::new("there is no such lease", "unknown_lease");

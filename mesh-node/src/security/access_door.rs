@@ -40,7 +40,7 @@ impl Caller {
 /// | path | who may |
 /// |---|---|
 /// | `/healthz` | everybody, because load balancers have no keys |
-/// | `/dashboard`, and signing in and out there | everybody: the page has no data in it |
+/// | `/dashboard`, `/dashboard/rights`, and signing in and out there | everybody: there is no data in them |
 /// | `/dashboard/events`, `/dashboard/state` | `observe`, with a key or a pass |
 /// | `/dashboard/send` | `call`, with a key or a pass |
 /// | `/services`, and paths that are not served | whoever has any good key |
@@ -180,9 +180,13 @@ impl AccessDoor {
             return Response::error(StatusCode::NOT_FOUND, "nobody signs in here");
         };
         let key = text.trim().parse::<ApiKey>().map_err(|_| AuthFailure::Invalid);
-        let key = key.and_then(|key| self.keys.role(&key).map(|_| key));
+        let key = key.and_then(|key| self.keys.role(&key).map(|role| (key, role)));
         let key = match key {
-            Ok(key) if self.asks_keys => key,
+            Ok((_, Role::Register)) if self.asks_keys => {
+                let reason = "a key with the role `register` opens nothing on a dashboard";
+                return *self.forbid(head, reason);
+            }
+            Ok((key, _)) if self.asks_keys => key,
             Ok(_) => return Response::error(StatusCode::NOT_FOUND, "no keys are asked for here"),
             Err(failure) => {
                 let failure = self.keys.count_failure(head, failure);
@@ -221,15 +225,24 @@ impl AccessDoor {
 
     /// What the sender of a request may do on a dashboard.
     pub(crate) fn rights(&self, head: &Head) -> CallerRights {
-        let may = |role| {
-            let need = Need::This(role);
-            let is_certified = !self.asks_certificates()
-                || head.certificate.as_ref().is_some_and(|shown| need.is_met_by_certificate(shown));
-            let by_key = || self.keys.record(head).is_ok_and(|record| need.is_met_by(record.role));
-            is_certified && (!self.asks_keys || self.has_pass_for(head, need) || by_key())
-        };
-        let (observe, call) = (may(Role::Observe), may(Role::Call));
+        let observe = self.is_met(head, Need::This(Role::Observe));
+        // A key that agents must not see sends nothing.
+        let has_call_key = || !self.asks_keys || self.call_key(head).is_some();
+        let call = self.is_met(head, Need::This(Role::Call)) && has_call_key();
         CallerRights { asks_keys: self.asks_keys, observe, call }
+    }
+
+    /// Whether a request passes this door. Nothing is counted or logged: it was let in before.
+    pub(crate) fn is_open_for(&self, head: &Head) -> bool {
+        let need = Need::of(head);
+        need == Need::Nothing || self.is_met(head, need)
+    }
+
+    fn is_met(&self, head: &Head, need: Need) -> bool {
+        let is_certified = !self.asks_certificates()
+            || head.certificate.as_ref().is_some_and(|shown| need.is_met_by_certificate(shown));
+        let by_key = || self.keys.record(head).is_ok_and(|record| need.is_met_by(record.role));
+        is_certified && (!self.asks_keys || self.has_pass_for(head, need) || by_key())
     }
 
     /// The key with the role `call` that the sender of a request has shown: the only one that may be

@@ -22,6 +22,9 @@ use crate::http::Head;
 pub(super) const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// The most passes at once. Of more, the one that ends first goes.
 const MOST_PASSES: usize = 256;
+/// The most passes at once that one key may have. Of more, the one that ends first goes, so that
+/// whoever has a key signs out nobody who has another.
+const MOST_PASSES_OF_KEY: usize = 16;
 /// The most keys of one pass: one for each role.
 const MOST_KEYS: usize = 4;
 /// The beginning of the cookie's name. The port follows, because browsers send the cookies of one
@@ -63,17 +66,16 @@ impl PassBook {
         let mut keys = self.keys(head);
         // The old text ends here: whoever has seen it learns nothing from what is added.
         self.end(head);
+        let id = key.id().clone();
         keys.retain(|known| known.role() != key.role());
         keys.truncate(MOST_KEYS - 1);
         keys.push(key);
         let mut passes = self.lock();
         passes.retain(|_, pass| pass.ends > now);
-        if passes.len() >= MOST_PASSES
-            && let Some(first) = passes.iter().min_by_key(|(_, pass)| pass.ends)
-        {
-            let first = *first.0;
-            passes.remove(&first);
-        }
+        remove_first(&mut passes, MOST_PASSES_OF_KEY, |pass| {
+            pass.keys.iter().any(|known| *known.id() == id)
+        });
+        remove_first(&mut passes, MOST_PASSES, |_| true);
         passes.insert(Sha256::digest(text.as_bytes()).into(), Pass { keys, ends: now + LIFETIME });
         Some(text)
     }
@@ -98,6 +100,21 @@ impl PassBook {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Pass>> {
         self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// If there are `most` passes of this kind already, the one of them that ends first makes room.
+fn remove_first(
+    passes: &mut BTreeMap<[u8; 32], Pass>,
+    most: usize,
+    is_one: impl Fn(&Pass) -> bool,
+) {
+    let of_kind = || passes.iter().filter(|(_, pass)| is_one(pass));
+    if of_kind().count() < most {
+        return;
+    }
+    if let Some(first) = of_kind().min_by_key(|(_, pass)| pass.ends).map(|(hash, _)| *hash) {
+        passes.remove(&first);
     }
 }
 
@@ -140,8 +157,12 @@ mod tests {
     }
 
     fn key(role: &str) -> ApiKey {
+        numbered(role, 1)
+    }
+
+    fn numbered(role: &str, number: usize) -> ApiKey {
         let secret = "S3cretS3cretS3cretS3cretS3cretS3cret";
-        format!("mesh_{role}_{role}1_{secret}").parse().expect("a key")
+        format!("mesh_{role}_{role}{number}_{secret}").parse().expect("a key")
     }
 
     fn head(cookie: &str) -> Head {
@@ -189,11 +210,25 @@ mod tests {
             let book = PassBook::new(counted);
             let first = book.give(&head(""), key("observe")).expect("a pass");
             tokio::time::sleep(Duration::from_secs(1)).await;
-            for _ in 0..MOST_PASSES {
-                book.give(&head(""), key("observe")).expect("a pass");
+            for number in 0..MOST_PASSES {
+                book.give(&head(""), numbered("call", number)).expect("a pass");
             }
             assert_eq!(book.lock().len(), MOST_PASSES);
             assert_eq!(roles(&book, &format!("mesh_pass_8500={first}")), [""; 0], "the oldest");
+            let other = book.give(&head(""), key("observe")).expect("a pass");
+            let mut passes = Vec::new();
+            for _ in 0..MOST_PASSES {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                passes.push(book.give(&head(""), numbered("admin", 7)).expect("a pass"));
+            }
+            let other = format!("mesh_pass_8500={other}");
+            assert_eq!(roles(&book, &other), ["observe"], "one key signs out no other");
+            let good = |pass: &&String| {
+                let cookie = format!("mesh_pass_8500={pass}");
+                !book.keys(&head(&cookie)).is_empty()
+            };
+            assert_eq!(passes.iter().filter(good).count(), MOST_PASSES_OF_KEY);
+            assert!(good(&&passes[MOST_PASSES - 1]), "the oldest go first");
             assert!(PassBook::new(|_| false).give(&head(""), key("observe")).is_none());
         });
     }
