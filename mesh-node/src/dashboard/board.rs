@@ -8,7 +8,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{LeaseNote, LeaseNoteKind, is_name};
-use mesh_core::telemetry::{Telemetry, TelemetryEntry, TelemetryEvent};
+use mesh_core::telemetry::{MAX_FIGURE_MS, Telemetry, TelemetryEntry, TelemetryEvent};
 
 use super::update::{BoardAgent, BoardEvent, BoardJob, BoardUpdate, GoneAgent};
 use crate::wire::ServiceBody;
@@ -223,6 +223,8 @@ impl Board {
             is_new.then(|| agent.shown(now, name, told))
         });
         let gone = self.gone.iter().filter(|(_, gone)| since > 0 && is_news(gone.version));
+        // One that has come back is among the agents.
+        let gone = gone.filter(|(_, gone)| !self.agents.contains_key(&gone.name));
         let gone = gone.map(|(at, gone)| GoneAgent { age_ms: age(now, *at), ..gone.clone() });
         let events = self.events.iter().filter(|(_, event)| is_news(event.version));
         let events =
@@ -249,6 +251,13 @@ impl Board {
             *self = Self { version: self.version, ..Self::new(self.epoch + 1) };
         }
         self.problem = update.problem;
+        // Before those that are listed: whoever has left may have come back.
+        for gone in update.gone {
+            if self.agents.remove(&gone.name).is_some() {
+                self.told.remove(&gone.name);
+                self.leave(now, gone.name);
+            }
+        }
         for agent in update.agents.into_iter().filter(|agent| is_name(&agent.name)) {
             self.version += 1;
             let BoardAgent { name, service, telemetry, telemetry_age_ms } = agent;
@@ -259,12 +268,6 @@ impl Board {
                 self.told.insert(name.clone(), told);
             }
             self.agents.insert(name, KnownAgent { version: self.version, service, heard });
-        }
-        for gone in update.gone {
-            if self.agents.remove(&gone.name).is_some() {
-                self.told.remove(&gone.name);
-                self.leave(now, gone.name);
-            }
         }
         for event in update.events.into_iter().filter_map(BoardEvent::bounded) {
             self.version += 1;
@@ -302,7 +305,9 @@ fn is_same(known: &KnownAgent, service: &ServiceBody, heard: Timestamp) -> bool 
 }
 
 fn aged_job(now: Timestamp, at: Timestamp, job: &BoardJob) -> BoardJob {
-    let entry = TelemetryEntry { age_ms: age(now, at) as f64, ..job.entry.clone() };
+    // Jobs are remembered for however long; readers refuse a greater age.
+    let age_ms = (age(now, at) as f64).min(MAX_FIGURE_MS);
+    let entry = TelemetryEntry { age_ms, ..job.entry.clone() };
     BoardJob { entry, ..job.clone() }
 }
 

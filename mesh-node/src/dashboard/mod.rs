@@ -41,7 +41,7 @@ pub use self::node::{DashboardNode, DashboardParts};
 pub use self::send::CallAgents;
 pub use self::update::{BoardAgent, BoardEvent, BoardJob, BoardUpdate, GoneAgent};
 use self::viewers::{MaySee, Viewers};
-use crate::http::{Method, Request, RequestCheck as _, Response, StatusCode};
+use crate::http::{Method, Request, Response, StatusCode};
 use crate::security::{AccessDoor, CallerRights};
 use crate::wire::ServiceBody;
 use crate::{Clock, Observer};
@@ -50,6 +50,8 @@ use crate::{Clock, Observer};
 pub(crate) const PERIOD: Duration = Duration::from_secs(1);
 /// For how long a board counts as watched after somebody has asked for its state.
 const WATCHED_FOR: Duration = Duration::from_secs(10);
+/// Ages reach back beyond the start of a process, and the clock of a board has to reach as far.
+const BEFORE_START: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The largest body that a page sends.
 pub(crate) const MOST_BODY_BYTES: usize = 128 << 10;
 
@@ -105,9 +107,9 @@ pub struct Dashboard {
 impl Dashboard {
     /// A dashboard with an empty board. `epoch` names this life of the board; `agents` is how jobs
     /// are sent to agents.
-    pub fn new(clock: Clock, epoch: u64, limits: DashboardLimits, agents: impl CallAgents) -> Self {
+    pub fn new(epoch: u64, limits: DashboardLimits, agents: impl CallAgents) -> Self {
         Self {
-            clock,
+            clock: Clock::started_ago(BEFORE_START),
             limits,
             board: Mutex::new(Board::new(epoch)),
             viewers: Viewers::default(),
@@ -196,17 +198,20 @@ impl Dashboard {
             None => Box::new(|| true),
             Some(access) => {
                 let head = request.head.clone();
-                Box::new(move || access.check(&head).is_ok())
+                Box::new(move || access.is_open_for(&head))
             }
         };
-        let first = {
+        let opened = {
             let board = self.board();
             if self.viewers.count() == 0 {
                 *self.published() = (board.epoch(), board.version());
             }
-            serde_json::to_vec(&board.update(now, 0, 0)).unwrap_or_default()
+            let all = board.update(now, 0, 0);
+            // A large board takes long to write, and a registry waits for whoever holds its lock.
+            let first = move || serde_json::to_vec(&all).unwrap_or_default();
+            self.viewers.open(now, self.limits.viewers, Box::new(first), may_see)
         };
-        self.viewers.open(now, self.limits.viewers, &first, may_see).unwrap_or_else(|| {
+        opened.unwrap_or_else(|| {
             let reason = format!("{} viewers look already; try again later", self.viewers.count());
             let mut refusal = Response::error(StatusCode::SERVICE_UNAVAILABLE, &reason);
             refusal.headers.insert(RETRY_AFTER, 10.into());
@@ -238,8 +243,9 @@ impl Dashboard {
 }
 
 impl Observer for Dashboard {
-    fn registry(&self, now: Timestamp, note: &LeaseNote) {
-        self.board().note(now, note);
+    fn registry(&self, _now: Timestamp, note: &LeaseNote) {
+        // The clock of the registry is another one.
+        self.board().note(self.clock.now(), note);
     }
 }
 
@@ -299,7 +305,57 @@ fn sign_in(request: &Request, access: Option<&Arc<AccessDoor>>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::BoxFuture;
+    use hyper::HeaderMap;
+    use mesh_core::jsonrpc::Id;
+    use mesh_core::registry::LeaseNoteKind;
+    use mesh_core::telemetry::{TelemetryEntry, TelemetryEvent};
+
     use super::*;
+    use crate::clock::run_paused;
+    use crate::rpc::{ExchangeError, RpcAnswer, ServiceAddress};
+
+    struct NoAgents;
+
+    impl CallAgents for NoAgents {
+        fn call<'a>(
+            &'a self,
+            _to: ServiceAddress<'a>,
+            _headers: HeaderMap,
+            _call: (&'a Id, Vec<u8>),
+            _timeout: Duration,
+        ) -> BoxFuture<'a, Result<RpcAnswer, ExchangeError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn what_was_before_the_start_has_its_age() {
+        run_paused(async {
+            let dashboard = Dashboard::new(1, DashboardLimits::default(), NoAgents);
+            let hour = 3_600_000.0;
+            let entry = |number, event| TelemetryEntry {
+                number,
+                age_ms: hour,
+                event,
+                to: Some("b".into()),
+                reason: None,
+                took_ms: None,
+                trace: None,
+            };
+            let recent = vec![entry(1, TelemetryEvent::Failed), entry(2, TelemetryEvent::Ejected)];
+            dashboard.tell(&"a".into(), Telemetry { recent, ..Telemetry::default() });
+            let kind = LeaseNoteKind::Granted;
+            let (name, url) = ("a".into(), "a:1".into());
+            let note = LeaseNote { name, incarnation: Some(1), url, revision: None, kind };
+            // The registry's own clock has just begun.
+            dashboard.registry(Timestamp::ZERO, &note);
+            let update = dashboard.board().update(dashboard.clock.now(), 0, 0);
+            assert_eq!(update.jobs[0].entry.age_ms, hour);
+            let ages: Vec<u64> = update.events.iter().map(|event| event.age_ms).collect();
+            assert_eq!(ages, [3_600_000, 0]);
+        });
+    }
 
     #[test]
     fn versions_are_read_or_refused() {

@@ -4,24 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
+use mesh_core::Timestamp;
 use mesh_core::registry::is_name;
 use tokio::sync::Mutex;
 
 use super::{BoardUpdate, Dashboard, DashboardEndpoint, DashboardLimits, MOST_BODY_BYTES, PERIOD};
+use crate::Net;
 use crate::http::{
     Answer, Bytes, Client, ClientLimits, Method, Request, RequestChecks, Response, Route,
     RoutedService, Served, ServerLimits, Service, StatusCode, serve,
 };
 use crate::security::{AccessDoor, Credentials};
 use crate::wire::{RefusedBody, read_services};
-use crate::{Clock, Net};
 
 /// How long a registry may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// The largest state of a registry that is read: some 10,000 agents.
 const MOST_STATE_BYTES: usize = 64 << 20;
-/// Ages reach back beyond the start of this process, and its clock has to reach as far.
-const BEFORE_START: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What a [`DashboardNode`] is made of.
 pub struct DashboardParts<N> {
@@ -62,6 +61,8 @@ struct Followed {
     registry: usize,
     epoch: u64,
     version: u64,
+    /// When the registries were last asked.
+    asked: Option<Timestamp>,
 }
 
 impl<N: Net> DashboardNode<N> {
@@ -70,8 +71,7 @@ impl<N: Net> DashboardNode<N> {
         let DashboardParts { net, registries, credentials, limits, epoch } = parts;
         let client = ClientLimits { body_bytes: MOST_STATE_BYTES, ..ClientLimits::default() };
         let client = Client::new(net, client);
-        let clock = Clock::started_ago(BEFORE_START);
-        let dashboard = Dashboard::new(clock, epoch, limits, client.clone());
+        let dashboard = Dashboard::new(epoch, limits, client.clone());
         let (access, followed) = Default::default();
         let follower = Follower { dashboard, client, registries, credentials, access, followed };
         Self { follower: Arc::new(follower), checks: RequestChecks::default() }
@@ -123,36 +123,67 @@ impl<N: Net> Follower<N> {
         }
     }
 
-    /// Asks the registry that answered last, or else the others, what has changed.
+    /// Asks what has changed.
     async fn ask(&self) {
         let mut followed = self.followed.lock().await;
+        self.ask_registries(&mut followed).await;
+        followed.asked = Some(self.dashboard.clock.now());
+    }
+
+    /// As [`Self::ask`], unless that was done a moment ago: many may look at the state at once.
+    async fn ask_if_due(&self) {
+        let mut followed = self.followed.lock().await;
+        let now = self.dashboard.clock.now();
+        if followed.asked.is_none_or(|asked| now.since(asked) >= PERIOD) {
+            self.ask_registries(&mut followed).await;
+            followed.asked = Some(self.dashboard.clock.now());
+        }
+    }
+
+    /// Asks the registry that answered last, or else the others. If none of them has a board, the
+    /// list of one has to do.
+    async fn ask_registries(&self, followed: &mut Followed) {
         let count = self.registries.len();
-        let mut problems = Vec::new();
         let first = followed.registry;
+        let (mut problems, mut without_board) = (Vec::new(), Vec::new());
+        let named = |number: usize, problem| format!("{}: {problem}", self.registries[number]);
         for number in (0..count).map(|step| (first + step) % count) {
-            match self.ask_one(number, &mut followed).await {
-                Ok(()) => return,
-                Err(problem) => problems.push(format!("{}: {problem}", self.registries[number])),
+            match self.ask_for_board(number, followed).await {
+                Ok(true) => return,
+                Ok(false) => without_board.push(number),
+                Err(problem) => problems.push(named(number, problem)),
+            }
+        }
+        for number in without_board {
+            match self.ask_for_list(number).await {
+                Ok(()) => {
+                    // The board is now another one than that which was followed.
+                    (followed.epoch, followed.version) = (0, 0);
+                    return;
+                }
+                Err(problem) => problems.push(named(number, problem)),
             }
         }
         let problem = format!("no registry can be asked: {}", problems.join("; "));
         self.dashboard.board().set_problem(Some(problem));
     }
 
-    async fn ask_one(&self, number: usize, followed: &mut Followed) -> Result<(), String> {
+    /// Takes over what has changed on the board of a registry. False if it has none.
+    async fn ask_for_board(&self, number: usize, followed: &mut Followed) -> Result<bool, String> {
         let (epoch, version) = (followed.epoch, followed.version);
         let path = format!("/dashboard/state?epoch={epoch}&since={version}");
         let answer = self.get(number, &path).await?;
         if answer.status == StatusCode::NOT_FOUND {
-            return self.ask_for_list(number).await;
+            return Ok(false);
         }
         let update: BoardUpdate = read(&answer, |body| serde_json::from_slice(body))?;
-        *followed = Followed { registry: number, epoch: update.epoch, version: update.version };
+        (followed.epoch, followed.version) = (update.epoch, update.version);
+        followed.registry = number;
         self.dashboard.board().apply(self.dashboard.clock.now(), update);
-        Ok(())
+        Ok(true)
     }
 
-    /// Takes what a registry of another version knows: the list, without telemetry.
+    /// Takes what a registry without a dashboard knows: the list, without telemetry.
     async fn ask_for_list(&self, number: usize) -> Result<(), String> {
         let answer = self.get(number, "/services").await?;
         let services = read(&answer, read_services)?;
@@ -213,8 +244,8 @@ impl<N: Net> Service for Arc<Follower<N>> {
         match endpoint {
             FollowerEndpoint::Dashboard(endpoint) => {
                 // While there are viewers, the board is up to date anyway.
-                if endpoint.needs_board() && !self.dashboard.is_watched() {
-                    self.ask().await;
+                if endpoint.needs_board() && self.dashboard.viewers() == 0 {
+                    self.ask_if_due().await;
                 }
                 self.dashboard.answer(endpoint, &request, self.access.get()).await
             }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mesh_core::protocol::Name;
 use mesh_core::registry::is_name;
 use mesh_core::telemetry::{Telemetry, TelemetryEntry};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::wire::ServiceBody;
 
@@ -32,7 +33,7 @@ pub struct BoardUpdate {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<BoardEvent>,
     /// Jobs that agents have sent to peers, and told of, the oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
     pub jobs: Vec<BoardJob>,
 }
 
@@ -93,6 +94,26 @@ pub struct BoardJob {
     /// What became of it.
     #[serde(flatten)]
     pub entry: TelemetryEntry,
+}
+
+/// Reads what can be read of a list: a job that is odd costs nobody the rest of the board.
+fn readable<'de, D, T>(from: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Listed<T> {
+        Read(T),
+        Odd(IgnoredAny),
+    }
+    let list = Vec::<Listed<T>>::deserialize(from)?;
+    let read = list.into_iter().filter_map(|listed| match listed {
+        Listed::Read(item) => Some(item),
+        Listed::Odd(IgnoredAny) => None,
+    });
+    Ok(read.collect())
 }
 
 /// The most letters that are shown of a reason that others have given.

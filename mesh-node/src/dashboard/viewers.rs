@@ -1,7 +1,6 @@
 //! Those who look at the board: each gets everything once, and then what changes.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +24,25 @@ const EVENT_STREAM: &str = "text/event-stream";
 /// Whether somebody still may see what he sees.
 pub(super) type MaySee = Box<dyn Fn() -> bool + Send>;
 
+/// Writes what a viewer gets first, as JSON.
+pub(super) type FirstUpdate = Box<dyn FnOnce() -> Vec<u8> + Send>;
+
+/// What waits for a viewer.
+enum ViewPiece {
+    /// It is written only when the connection takes it.
+    First(FirstUpdate),
+    Event(Bytes),
+}
+
+impl ViewPiece {
+    fn into_event(self) -> Bytes {
+        match self {
+            Self::First(write) => event(&write()),
+            Self::Event(event) => event,
+        }
+    }
+}
+
 /// The viewers of a board.
 #[derive(Default)]
 pub(super) struct Viewers {
@@ -40,7 +58,7 @@ struct ViewerList {
 }
 
 struct Viewer {
-    queue: mpsc::Sender<io::Result<Bytes>>,
+    queue: mpsc::Sender<ViewPiece>,
     until: Timestamp,
     may_see: MaySee,
     looked: Timestamp,
@@ -53,13 +71,14 @@ impl Viewer {
     }
 
     fn stays(&mut self, now: Timestamp) -> bool {
-        if now.since(self.looked) >= RIGHTS_PERIOD {
-            self.looked = now;
-            if !(self.may_see)() {
-                return false;
-            }
+        if now >= self.until || self.queue.is_closed() {
+            return false;
         }
-        now < self.until && !self.queue.is_closed()
+        if now.since(self.looked) < RIGHTS_PERIOD {
+            return true;
+        }
+        self.looked = now;
+        (self.may_see)()
     }
 }
 
@@ -79,12 +98,12 @@ impl Viewers {
         &self,
         now: Timestamp,
         most: usize,
-        first: &[u8],
+        first: FirstUpdate,
         may_see: MaySee,
     ) -> Option<Response> {
         let (queue, mut updates) = mpsc::channel(QUEUE);
         // It can't be full yet.
-        let _ = queue.try_send(Ok(event(first)));
+        let _ = queue.try_send(ViewPiece::First(first));
         let mut all = self.lock();
         if all.is_closed {
             return None;
@@ -100,7 +119,9 @@ impl Viewers {
         all.viewers.push_back(Viewer { queue, until: now + LONGEST_VIEW, may_see, looked: now });
         drop(all);
         self.came.notify_one();
-        Some(Response::stream(EVENT_STREAM, MOST_BYTES, move |cx| updates.poll_recv(cx)))
+        Some(Response::stream(EVENT_STREAM, MOST_BYTES, move |cx| {
+            updates.poll_recv(cx).map(|piece| piece.map(|piece| Ok(piece.into_event())))
+        }))
     }
 
     /// Sends an update to all, and cuts off those that are too far behind.
@@ -108,7 +129,7 @@ impl Viewers {
         let event = event(json);
         let mut all = self.lock();
         all.viewers.retain_mut(|viewer| {
-            viewer.stays(now) && viewer.queue.try_send(Ok(event.clone())).is_ok()
+            viewer.stays(now) && viewer.queue.try_send(ViewPiece::Event(event.clone())).is_ok()
         });
     }
 
@@ -149,6 +170,10 @@ mod tests {
         Timestamp::from(Duration::from_millis(ms))
     }
 
+    fn nothing() -> FirstUpdate {
+        Box::new(|| b"{}".to_vec())
+    }
+
     fn anybody() -> MaySee {
         Box::new(|| true)
     }
@@ -163,9 +188,9 @@ mod tests {
     #[tokio::test]
     async fn viewers_get_updates_and_slow_ones_are_cut() {
         let viewers = Viewers::default();
-        let mut quick = viewers.open(at(0), 2, b"{}", anybody()).expect("room");
-        let mut slow = viewers.open(at(0), 2, b"{}", anybody()).expect("room");
-        assert!(viewers.open(at(0), 2, b"{}", anybody()).is_none(), "nobody is behind");
+        let mut quick = viewers.open(at(0), 2, nothing(), anybody()).expect("room");
+        let mut slow = viewers.open(at(0), 2, nothing(), anybody()).expect("room");
+        assert!(viewers.open(at(0), 2, nothing(), anybody()).is_none(), "nobody is behind");
         assert_eq!(next(&mut quick).await.as_deref(), Some("data: {}\n\n"));
         for number in 0..8_u64 {
             viewers.publish(at(number), format!("[{number}]").as_bytes());
@@ -179,7 +204,7 @@ mod tests {
         assert_eq!(next(&mut slow).await, None);
         viewers.close();
         assert_eq!(next(&mut quick).await, None);
-        assert!(viewers.open(at(9), 2, b"{}", anybody()).is_none());
+        assert!(viewers.open(at(9), 2, nothing(), anybody()).is_none());
     }
 
     #[tokio::test]
@@ -188,11 +213,11 @@ mod tests {
         let may_see = Arc::new(AtomicBool::new(true));
         let still = may_see.clone();
         let rights: MaySee = Box::new(move || still.load(Ordering::Relaxed));
-        let mut one = viewers.open(at(0), 2, b"{}", rights).expect("room");
-        let mut other = viewers.open(at(0), 2, b"{}", anybody()).expect("room");
+        let mut one = viewers.open(at(0), 2, nothing(), rights).expect("room");
+        let mut other = viewers.open(at(0), 2, nothing(), anybody()).expect("room");
         viewers.publish(at(1), b"[]");
         assert!(next(&mut one).await.is_some() && next(&mut one).await.is_some());
-        let mut new = viewers.open(at(2), 2, b"{}", anybody()).expect("the slowest goes");
+        let mut new = viewers.open(at(2), 2, nothing(), anybody()).expect("the slowest goes");
         assert!(next(&mut other).await.is_some() && next(&mut other).await.is_some());
         assert_eq!(next(&mut other).await, None);
         may_see.store(false, Ordering::Relaxed);
@@ -204,5 +229,16 @@ mod tests {
         assert_eq!(next(&mut new).await, None, "it has to connect again");
         drop(new);
         assert_eq!(viewers.count(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_is_not_asked_for_rights() {
+        let viewers = Viewers::default();
+        let asked = Arc::new(AtomicBool::new(false));
+        let seen = asked.clone();
+        let rights: MaySee = Box::new(move || !seen.swap(true, Ordering::Relaxed));
+        drop(viewers.open(at(0), 2, nothing(), rights).expect("room"));
+        viewers.publish(at(5000), b"[]");
+        assert!(!asked.load(Ordering::Relaxed));
     }
 }

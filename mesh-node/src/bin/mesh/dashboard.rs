@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use anyhow::anyhow;
 use clap::Args;
 use mesh_node::dashboard::{Dashboard, DashboardLimits, DashboardNode, DashboardParts};
 use mesh_node::http::{Client, ClientLimits, ServerLimits};
 use mesh_node::process::signals::Stop;
 use mesh_node::security::Credentials;
-use mesh_node::{Clock, GuardedNet, Net as _, Observer, RegistryNode, TokioNet};
+use mesh_node::{GuardedNet, Net as _, Observer, RegistryNode, TokioNet};
 
 use super::addresses::{RegistryAddresses, listen};
 use super::args::USUAL;
@@ -64,14 +65,13 @@ impl ViewerArgs {
     /// calls others, and shows them nothing of its own.
     pub(crate) fn of_registry<O: Observer>(
         self,
-        clock: Clock,
         security: &ServiceSecurity,
         node: RegistryNode<O>,
     ) -> RegistryNode<O> {
         let Some(limits) = self.limits() else { return node };
         let net = security.net(&[], Arc::<Credentials>::default());
         let agents = Client::new(net, ClientLimits::default());
-        node.with_dashboard(Dashboard::new(clock, identity::incarnation(), limits, agents))
+        node.with_dashboard(Dashboard::new(identity::incarnation(), limits, agents))
     }
 
     /// Whether there is a dashboard.
@@ -82,6 +82,12 @@ impl ViewerArgs {
 
 /// Serves until a signal comes.
 pub(super) async fn run(args: &DashboardArgs) -> anyhow::Result<()> {
+    let limits = args.viewers.limits().ok_or_else(|| {
+        WrongUsage(anyhow!(
+            "--dashboard-viewers (MESH_DASHBOARD_VIEWERS) must be 1 or more: `mesh dashboard` \
+             without viewers would be for nobody"
+        ))
+    })?;
     let stop = Stop::listen()?;
     let listener = identity::bind(&args.listen).await?;
     let address = TokioNet::local_addr(&listener)?;
@@ -90,7 +96,6 @@ pub(super) async fn run(args: &DashboardArgs) -> anyhow::Result<()> {
     let credentials = args.credentials.open()?;
     let net = security.net(&registries, credentials.clone());
     let scheme = net.scheme();
-    let limits = args.viewers.limits().unwrap_or_default();
     let parts = DashboardParts {
         net,
         registries: registries.iter().map(|registry| (&**registry).into()).collect(),

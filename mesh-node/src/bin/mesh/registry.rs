@@ -35,7 +35,7 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
             RegistryNode::with_store(clock, config, epoch, log, opened)
         }
     };
-    let node = security.registry(args.viewers.of_registry(clock, &security, node));
+    let node = security.registry(args.viewers.of_registry(&security, node));
     let listener = security.listen(listener);
     tracing::info!(%address, ?ttl, "the registry listens");
     if args.viewers.is_on() {

@@ -63,7 +63,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     };
     let node =
         RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log::default());
-    let node = security.registry(args.viewers.of_registry(clock, &security, node));
+    let node = security.registry(args.viewers.of_registry(&security, node));
     // Agents give up their leases when they end, so the registry must outlive them.
     let (agents_ended, ended) = watch::channel(false);
     let registry = security.listen(registry);

@@ -133,3 +133,36 @@ fn a_board_follows_another_one() {
     let odd = second.update(at(40), 2, news.version);
     assert_eq!((odd.agents.len(), odd.events.len()), (0, 0));
 }
+
+#[test]
+fn an_agent_that_has_left_and_come_back_is_listed() {
+    let (mut first, mut second) = (Board::new(7), Board::new(1));
+    first.sync(at(0), [service("a", 0), service("b", 0)].into_iter());
+    second.apply(at(0), first.update(at(0), 0, 0));
+    let (version, shown) = (first.version(), second.version());
+    first.sync(at(10), [service("a", 10)].into_iter());
+    first.sync(at(20), [service("a", 20), service("b", 0)].into_iter());
+    let news = first.update(at(20), 7, version);
+    assert_eq!((names(&news), news.gone.len()), (vec!["b"], 0));
+    // Other versions say both.
+    let gone = GoneAgent { name: "b".into(), age_ms: 10, version: version + 1 };
+    second.apply(at(20), BoardUpdate { gone: vec![gone], ..news });
+    let news = second.update(at(20), 2, shown);
+    assert_eq!((names(&news), news.gone.len()), (vec!["b"], 0));
+    assert_eq!(second.names().count(), 2);
+}
+
+#[test]
+fn old_jobs_and_odd_ones_cost_a_reader_nothing_else() {
+    let mut board = Board::new(7);
+    board.sync(at(0), [service("a", 0)].into_iter());
+    board.tell(at(0), &"a".into(), telemetry(&[1], TelemetryEvent::Done));
+    let day = 24 * 3_600_000;
+    let json = serde_json::to_string(&board.update(at(31 * day), 0, 0)).expect("JSON");
+    let read: BoardUpdate = serde_json::from_str(&json).expect("an update");
+    assert_eq!((read.jobs.len(), read.jobs[0].entry.age_ms), (1, MAX_FIGURE_MS));
+    let odd =
+        json.replace("\"jobs\":[", "\"jobs\":[{\"version\":1,\"from\":\"a\",\"age_ms\":-1},7,");
+    let read: BoardUpdate = serde_json::from_str(&odd).expect("an update");
+    assert_eq!((read.jobs.len(), names(&read)), (1, vec!["a"]));
+}
