@@ -98,6 +98,14 @@ fn the_page_shows_the_mesh_while_it_works() {
     browser.command("Input.dispatchKeyEvent", key);
     browser.until(&format!("{}.startsWith('one at ')", text("#chosen")));
     browser.until(&format!("/to: .*(two|three) \\([0-9.]+ m?s/.test({})", text("#chosen")));
+    // Chosen again, it is told of again at once.
+    let again = "(() => { const graph = document.getElementById('graph'); \
+                 graph.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' })); })()";
+    browser.value(again);
+    browser.until(&format!("{} === ''", text("#chosen")));
+    let key = json!({ "type": "keyDown", "key": "ArrowRight" });
+    browser.command("Input.dispatchKeyEvent", key);
+    browser.until(&format!("{}.startsWith('one at ')", text("#chosen")));
 
     // Groups and the filter.
     browser.value(
@@ -154,7 +162,8 @@ fn the_page_asks_for_a_key_and_comes_back_after_a_restart() {
     let (observe, file) = (keys.key("observe"), keys.file());
     let mut registry = Service::registry(&["--keys", &file]);
     let address = registry.address.clone();
-    browser.open(&format!("http://{address}/dashboard"), 1200, 900, false);
+    // The slash at the end is none of the page's.
+    browser.open(&format!("http://{address}/dashboard/"), 1200, 900, false);
     browser.until(&format!("{}.includes('sign in to see')", text("#status")));
     let sign_in = |browser: &mut Chromium, key: &str| {
         browser.value(&format!("document.getElementById('key').value = {key:?}"));

@@ -91,6 +91,7 @@ const JOB: &str = r#"{"agent": "a", "method": "work", "text": "hello"}"#;
 fn a_pass_may_do_what_its_keys_may_and_nothing_else() {
     let keys = Keys::new();
     let [observe, call, admin] = ["observe", "call", "admin"].map(|role| keys.key(role));
+    let register = keys.run(&["new", "--role", "register", "--names", "a"]);
     let registry = Service::registry(&["--keys", &keys.file()]);
     let agent_keys = keys.agent("a");
     let options = ["--keys", &keys.file(), "--key-file", &agent_keys, "--demand", "1ms"];
@@ -117,9 +118,15 @@ fn a_pass_may_do_what_its_keys_may_and_nothing_else() {
     assert!(status == 200 && body.contains("Processed: hello"), "{status} {body}");
     // An admin key is shown to no agent.
     let all = sign_in(address, &admin, "");
-    assert_eq!(rights(address, &all), (true, true));
+    assert_eq!(rights(address, &all), (true, false));
     let Answered(status, _, body) = ask(address, "POST", "/dashboard/send", &all, JOB);
     assert!(status == 403 && body.contains("role `call`"), "{status} {body}");
+    assert_eq!(rights(address, &sign_in(address, &call, &all)), (true, true));
+    // One that opens nothing here gets no pass.
+    let body = json!({ "key": register }).to_string();
+    let Answered(status, head, body) = ask(address, "POST", "/dashboard/sign-in", "", &body);
+    assert!(status == 403 && body.contains("role `register`"), "{status} {body}");
+    assert!(!head.to_lowercase().contains("set-cookie"), "{head}");
     // Programs show their keys themselves.
     let bearer = format!("authorization: Bearer {observe}\r\n");
     assert_eq!(ask(address, "GET", "/dashboard/state", &bearer, "").0, 200);
@@ -127,6 +134,25 @@ fn a_pass_may_do_what_its_keys_may_and_nothing_else() {
     let Answered(status, head, _) = ask(address, "POST", "/dashboard/sign-out", &both, "{}");
     assert!(status == 204 && head.contains("Max-Age=0"), "{head}");
     assert_eq!(rights(address, &both), (false, false));
+}
+
+#[test]
+fn only_its_owner_tells_for_an_agent() {
+    let keys = Keys::new();
+    let key = |owner: &str| {
+        let key = keys.run(&["new", "--role", "register", "--names", "team-*", "--owner", owner]);
+        format!("authorization: Bearer {key}\r\n")
+    };
+    let (ann, bob) = (key("ann"), key("bob"));
+    let registry = Service::registry(&["--keys", &keys.file()]);
+    let lease = r#"{"name": "team-a", "url": "127.0.0.1:1"}"#;
+    let Answered(status, _, body) = ask(&registry.address, "POST", "/register", &ann, lease);
+    assert_eq!(status, 200, "{body}");
+    let told = r#"{"name": "team-a", "url": "127.0.0.1:1", "telemetry": {"window_ms": 1}}"#;
+    for (fields, expected) in [(&bob, 404), (&ann, 200)] {
+        let Answered(status, _, body) = ask(&registry.address, "POST", "/telemetry", fields, told);
+        assert_eq!(status, expected, "{body}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::process::{Service, http, json_at, until};
+use crate::process::{Service, http, json_at, output, until};
 use crate::viewer::{Viewer, agent};
 
 /// What a test's agents need, so that figures come soon.
@@ -52,7 +52,7 @@ fn a_process_of_its_own_shows_the_same_and_survives_a_registry() {
     let dashboard = Service::start(&["dashboard", "--listen", "127.0.0.1:0", "--registry", &both]);
     let mut viewer = Viewer::open(&dashboard.address, "");
     viewer.find("both agents", |update| {
-        agent(update, "one")["telemetry"].is_object() || agent(update, "two").is_object()
+        agent(update, "one")["telemetry"].is_object() && agent(update, "two").is_object()
     });
     two.process.signal("KILL");
     let update = viewer.find("the end of `two`", |update| {
@@ -109,6 +109,46 @@ fn odd_telemetry_costs_nobody_a_lease_and_shows_nothing() {
     }
     let (status, _) = http(&registry.address, "POST", "/telemetry", "{}");
     assert_eq!(status, 400);
+}
+
+#[test]
+fn who_asks_for_the_state_again_and_again_gets_what_is_new() {
+    let registry = Service::registry(&[]);
+    let dashboard =
+        Service::start(&["dashboard", "--listen", "127.0.0.1:0", "--registry", &registry.address]);
+    let state = || json_at(&dashboard.address, "/dashboard/state");
+    assert!(agent(&state(), "a").is_null());
+    let lease = r#"{"name": "a", "url": "127.0.0.1:1"}"#;
+    assert_eq!(http(&registry.address, "POST", "/register", lease).0, 200);
+    until("the agent that has joined", || agent(&state(), "a").is_object());
+}
+
+#[test]
+fn a_registry_without_a_dashboard_does_not_hide_one_that_has_it() {
+    let without = Service::registry(&["--dashboard-viewers", "0"]);
+    let with = Service::registry(&[]);
+    let both = format!("{},{}", without.address, with.address);
+    let _agent = Service::agent("a", &both, &QUICK);
+    let dashboard = Service::start(&["dashboard", "--listen", "127.0.0.1:0", "--registry", &both]);
+    let mut viewer = Viewer::open(&dashboard.address, "");
+    let is_told = |update: &Value| agent(update, "a")["telemetry"].is_object();
+    let update = viewer.find("telemetry", is_told);
+    assert!(update["problem"].is_null(), "{update}");
+    // Without the one, the list of the other has to do; and then everything comes anew.
+    let address = with.address.clone();
+    drop(with);
+    let update = viewer.find("a problem", |update| update["problem"].is_string());
+    assert!(update["problem"].to_string().contains("only the list"), "{update}");
+    let _with = Service::start(&["registry", "--listen", &address]);
+    let update = viewer.find("telemetry again", is_told);
+    assert!(update["problem"].is_null(), "{update}");
+}
+
+#[test]
+fn a_dashboard_of_its_own_has_viewers() {
+    let (status, _, stderr) = output(&["dashboard", "--dashboard-viewers", "0"]);
+    assert_eq!(status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("--dashboard-viewers"), "{stderr}");
 }
 
 #[test]

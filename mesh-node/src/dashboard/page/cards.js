@@ -42,7 +42,8 @@ function cardOf(agent) {
 
 function fillCard(agent) {
   const card = cardOf(agent);
-  const state = agent.gone ? agent.gone.kind : isStale(agent) ? "silent" : agent.state;
+  const silence = isOld(agent.heard) ? "silent" : isOld(agent.told) ? "old figures" : "";
+  const state = agent.gone ? agent.gone.kind : silence || agent.state;
   setText(card.state, state);
   card.state.hidden = !state;
   const policy = agent.telemetry && agent.telemetry.policy ? `policy ${agent.telemetry.policy}` : "";

@@ -1,11 +1,14 @@
 // What the reader does: chooses what is shown, signs in, sends jobs.
 
+/** The page's own path: it may be opened with slashes at its end, and behind a proxy. */
+const root = `/${location.pathname.replace(/^\/+|\/+$/g, "")}`;
+
 let rights = { asks_keys: false, observe: false, call: false };
 
-/** Posts JSON to the server that the page came from. Gives back its answer, or an error. */
+/** Posts JSON to a path below that of the page. Gives back its answer, or an error. */
 async function post(path, body) {
   const headers = { "content-type": "application/json" };
-  const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+  const answer = await fetch(`${root}/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
   const text = await answer.text();
   let json = null;
   try { json = text ? JSON.parse(text) : {}; } catch (error) { json = { error: text.slice(0, 500) }; }
@@ -14,7 +17,7 @@ async function post(path, body) {
 
 /** Asks what the reader may do, and shows the forms accordingly. */
 async function askRights() {
-  const answer = await fetch("dashboard/rights");
+  const answer = await fetch(`${root}/rights`);
   if (!answer.ok) throw new Error(`HTTP status ${answer.status}`);
   rights = await answer.json();
   byId("sign-in").hidden = !rights.asks_keys;
@@ -32,7 +35,7 @@ function startForms() {
     const key = byId("key").value;
     byId("key").value = "";
     try {
-      const { ok, json } = await post("dashboard/sign-in", { key });
+      const { ok, json } = await post("sign-in", { key });
       await askRights();
       if (!ok) setText(byId("rights"), json.error || "that key was refused");
       connect();
@@ -41,7 +44,7 @@ function startForms() {
     }
   });
   byId("sign-out").addEventListener("click", async () => {
-    await post("dashboard/sign-out", {}).catch(() => {});
+    await post("sign-out", {}).catch(() => {});
     location.reload();
   });
   byId("send").addEventListener("submit", (event) => {
@@ -83,7 +86,7 @@ async function sendJob() {
   answer.className = "";
   setText(answer, `${job.method} sent to ${job.agent}; waiting for the answer`);
   try {
-    const { json } = await post("dashboard/send", job);
+    const { json } = await post("send", job);
     const isDone = "result" in json;
     answer.className = isDone ? "" : "bad";
     const took = json.took_ms === undefined ? "" : ` after ${time(json.took_ms)}`;

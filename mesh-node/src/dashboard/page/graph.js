@@ -265,6 +265,8 @@ function describeChosen() {
   const agent = board.agents.get(view.chosen);
   if (!agent) {
     if (box.firstChild) box.replaceChildren();
+    // So that the same agent is told of at once if it is chosen again.
+    drawn.delete("chosen");
     return;
   }
   const words = (edge) => `${time(edge.rtt)}${edge.count

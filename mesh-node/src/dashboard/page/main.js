@@ -52,7 +52,7 @@ function connect() {
   if (source) source.close();
   source = null;
   if (!rights.observe) return render(false);
-  source = new EventSource("dashboard/events");
+  source = new EventSource(`${root}/events`);
   source.onmessage = (message) => {
     retryMs = 1000;
     let isTaken = false;

@@ -2,6 +2,8 @@
 
 /** Figures that are older are shown in grey, in ms. */
 const STALE_MS = 20000;
+/** Round trips are measured more seldom: older ones are shown in grey, in ms. */
+const STALE_ROUND_TRIP_MS = 400000;
 /** An agent that is not listed any more is shown in grey for this long, in ms. */
 const GONE_MS = 120000;
 /** How many points of an agent's past are kept: five minutes of one every two seconds. */
@@ -106,7 +108,8 @@ function addPoint(agent) {
   if (agent.points.length > MOST_POINTS) agent.points.shift();
 }
 
-const isStale = (agent) => Boolean(agent.gone) || Date.now() - agent.heard > STALE_MS;
+const isOld = (at) => at !== null && Date.now() - at > STALE_MS;
+const isStale = (agent) => Boolean(agent.gone) || isOld(agent.heard) || isOld(agent.told);
 const isOffline = () => Date.now() - board.heard > 4000;
 
 /** What the reader wants to see, and how. */
@@ -158,7 +161,7 @@ function edgeBand(edge) {
   const from = board.agents.get(edge.from);
   const to = board.agents.get(edge.to);
   if (!from || !to || isStale(from) || to.gone || edge.rtt === null) return "stale";
-  if (Date.now() - edge.measured > 20 * STALE_MS) return "stale";
+  if (Date.now() - edge.measured > STALE_ROUND_TRIP_MS) return "stale";
   if (edge.rtt >= view.red) return "bad";
   return edge.rtt >= view.amber ? "warn" : "good";
 }
