@@ -35,7 +35,10 @@ impl SharedStore {
     pub(super) fn new(store: SimulatedStore, faults: &Arc<FaultSchedule>) -> Self {
         let keeping = store.keeping();
         let (store, changed) = (Mutex::new(store), Notify::new());
-        Self { shared: Arc::new(StoreAndFaults { store, changed, faults: faults.clone() }), keeping }
+        Self {
+            shared: Arc::new(StoreAndFaults { store, changed, faults: faults.clone() }),
+            keeping,
+        }
     }
 
     /// Whether a registry keeps its leases there.
