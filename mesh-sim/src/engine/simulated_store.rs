@@ -21,7 +21,7 @@ const KEPT_TTLS: u32 = 3;
 const REMEMBERED_CHANGES: usize = 10_000;
 
 /// A store with the faults that the scenario prescribes. It has no clock: an engine tells it the
-/// time, and waits for as long as [`Self::way`] says before each question and after it.
+/// time, and waits for as long as [`Self::answer_time`] says for each answer.
 #[derive(Debug)]
 pub(super) struct SimulatedStore {
     store: FaultyStore,
@@ -74,9 +74,9 @@ impl SimulatedStore {
         &self.users
     }
 
-    /// Draws how long a question is on its way to the store, or an answer on its way back.
-    pub(super) fn way(&mut self, now: Timestamp) -> Duration {
-        (self.answer.sample(&mut self.rng) + self.faults.store(&self.users, now).added) / 2
+    /// Draws the time from a question to its answer. Each is on its way for half of it.
+    pub(super) fn answer_time(&mut self, now: Timestamp) -> Duration {
+        self.answer.sample(&mut self.rng) + self.faults.store(&self.users, now).added
     }
 
     /// Whether it refuses everything.

@@ -138,11 +138,6 @@ impl FaultEffect {
         matches!(self, Self::Errors(hosts, _) if hosts[host])
     }
 
-    /// Whether the effect is one on stores of registries.
-    pub(super) const fn hits_stores(&self) -> bool {
-        matches!(self, Self::SlowStore(..) | Self::StopStore(_) | Self::RollBackStore(..))
-    }
-
     /// Whether the effect takes a host down.
     pub(super) fn takes_down(&self, host: HostId) -> bool {
         matches!(self, Self::Down(hosts, _) if hosts[host])

@@ -129,7 +129,8 @@ impl ConvergenceOracle {
             agents.iter().map(|agent| names[agent.host()].clone()).collect()
         };
         // Nobody can register as long as something is wrong with the stores.
-        if self.faults.last_store_fault(now) == Some(now) {
+        let all: Vec<HostId> = self.faults.hosts().registries().collect();
+        if self.faults.last_store_fault(&all, now) == Some(now) {
             return;
         }
         let is_up = |registry: &&RegistryLeases| !self.faults.is_down(registry.host, now);

@@ -37,6 +37,8 @@ pub(super) struct RegistryLeases {
     is_durable: bool,
     /// For how long after a crash the store keeps the leases.
     kept_for: Duration,
+    is_kept: bool,
+    /// When it crashed; since then it owes.
     crashed: Timestamp,
     /// The leases of its former life that it has not listed again.
     owed: BTreeMap<Name, u64>,
@@ -63,6 +65,7 @@ impl RegistryLeases {
             host,
             is_durable: kept_for.is_some(),
             kept_for: kept_for.unwrap_or_default(),
+            is_kept: true,
             crashed: Timestamp::ZERO,
             owed: BTreeMap::new(),
             live: BTreeMap::new(),
@@ -77,10 +80,16 @@ impl RegistryLeases {
         self.live.keys()
     }
 
-    pub(super) fn crashes(&mut self, now: Timestamp) {
-        self.crashed = now;
+    /// The registry crashes. `is_kept` says whether its store, if it loses nothing, keeps all leases
+    /// from now on for as long as it should.
+    pub(super) fn crashes(&mut self, now: Timestamp, is_kept: bool) {
+        self.is_kept = is_kept;
+        // If it has crashed before it could list them, it owes what it owed before, too.
+        if self.owed.is_empty() {
+            self.crashed = now;
+        }
         if self.is_durable {
-            self.owed = self.live.clone();
+            self.owed.extend(self.live.clone());
         }
     }
 
@@ -103,13 +112,11 @@ impl RegistryLeases {
 
     pub(super) fn restarts(&mut self, now: Timestamp) {
         self.lost.extend(std::mem::take(&mut self.live));
-        if now.since(self.crashed) >= self.kept_for {
-            self.owed.clear();
-        }
         self.restarted = now;
-        if self.is_durable {
+        if self.is_durable && self.is_kept && now.since(self.crashed) < self.kept_for {
             return;
         }
+        self.owed.clear();
         for (name, ended) in std::mem::take(&mut self.ended) {
             self.lost.extend(ended.into_keys().map(|incarnation| (name.clone(), incarnation)));
         }

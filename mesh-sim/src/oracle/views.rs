@@ -7,6 +7,7 @@ use std::time::Duration;
 use mesh_core::Timestamp;
 use mesh_core::agent::Peers;
 use mesh_core::protocol::Name;
+use mesh_core::registry::Keeping;
 
 use super::FoundViolations;
 use super::bounds::NoticeBounds;
@@ -30,6 +31,7 @@ pub(super) const NOT_FORGOTTEN: &str =
 #[derive(Debug)]
 pub(super) struct ViewOracle {
     faults: Arc<FaultSchedule>,
+    keeping: Keeping,
     /// Whether the settings give agents enough time to come back; otherwise nothing is checked.
     is_promised: bool,
     /// For how long after a fault peers may disappear because of it.
@@ -58,6 +60,7 @@ impl ViewOracle {
             patience,
             last: AgentMap::filled(Default::default(), scenario.agents.len()),
             leaving: BTreeSet::new(),
+            keeping: scenario.registries.keeping(),
             faults,
         }
     }
@@ -101,13 +104,14 @@ impl ViewOracle {
             return true;
         }
         let since = now - self.aftermath;
-        // Without its store, a registry grants no lease to an agent that has lost its own.
-        if self.faults.last_store_fault(now).is_some_and(|at| at >= since) {
-            return true;
-        }
         let mut registries = self.faults.hosts().registries();
         if registries.len() > 1 {
-            return !registries.any(|registry| self.shows(now, registry, [agent, peer]));
+            return !registries.any(|registry| {
+                self.shows(now, registry, [agent, peer]) && self.has_store(now, registry)
+            });
+        }
+        if !self.has_store(now, HostId::REGISTRY) {
+            return true;
         }
         let ways = [(peer.host(), HostId::REGISTRY), (HostId::REGISTRY, peer.host())];
         let slowest = ways.map(|(from, to)| self.faults.base_latency(from, to));
@@ -115,6 +119,17 @@ impl ViewOracle {
         slowest.iter().max() >= Some(&self.patience[peer])
             || singled_out.is_some_and(|at| at >= since)
             || self.faults.silences(since, now) > 1
+    }
+
+    /// Whether nothing was wrong with a registry's store, if it has one. Without its store, a registry
+    /// grants no lease to an agent that has lost its own.
+    fn has_store(&self, now: Timestamp, registry: HostId) -> bool {
+        let since = now - self.aftermath;
+        let users = match self.keeping {
+            Keeping::Shared => self.faults.hosts().registries().collect(),
+            Keeping::Alone | Keeping::Nowhere => vec![registry],
+        };
+        self.faults.last_store_fault(&users, now).is_none_or(|at| at < since)
     }
 
     /// Whether nothing has kept a registry from hearing two agents and from telling the one of the

@@ -95,7 +95,7 @@ impl EventSimulation<'_> {
     fn ask_for_list(&mut self, now: Timestamp, host: HostId) {
         let Some(place) = self.store_of(host) else { return };
         let wait = self.registry_at(host).talk.next_wait();
-        let answer = 2 * self.stores[place].way(now);
+        let answer = self.stores[place].answer_time(now);
         let talk = &mut self.registry_at(host).talk;
         talk.turn += 1;
         let turn = talk.turn;
@@ -112,8 +112,9 @@ impl EventSimulation<'_> {
         while let Some(effect) = self.registry_at(host).registry.poll_store() {
             match effect {
                 StoreEffect::Persist(change) => {
-                    let [there, back] = [(); 2].map(|()| self.stores[place].way(now));
-                    let (id, answered) = (change.id, there + back);
+                    let (id, answered) = (change.id, self.stores[place].answer_time(now));
+                    let there = answered / 2;
+                    let back = answered - there;
                     if answered > CHANGE_TIMEOUT {
                         let unknown = StoreStep::Answers(id, ChangeOutcome::Unknown);
                         self.later(now + CHANGE_TIMEOUT, host, unknown);
@@ -185,7 +186,7 @@ impl EventSimulation<'_> {
     fn tell_users(&mut self, now: Timestamp, place: usize, what: fn() -> StoreStep) {
         for user in self.stores[place].users().to_vec() {
             if self.registry_at(user).registry.keeping() == Keeping::Shared {
-                let at = now + self.stores[place].way(now);
+                let at = now + self.stores[place].answer_time(now) / 2;
                 self.later(at, user, what());
             }
         }

@@ -1,6 +1,7 @@
 //! A simulated store as the registries of mesh-node use it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use mesh_core::Timestamp;
@@ -75,14 +76,17 @@ impl SharedStore {
         }
     }
 
-    /// Waits for as long as a question or an answer is on its way. Gives back the time then.
-    async fn travel(&self) -> Timestamp {
-        let clock = clock();
-        let now = clock.now();
-        let way = self.lock().way(now);
-        clock.sleep_until(now + way).await;
-        clock.now()
+    /// Draws for how long a question is on its way to the store, and its answer on the way back.
+    fn way(&self) -> Duration {
+        self.lock().answer_time(clock().now()) / 2
     }
+}
+
+/// Waits for so long. Gives back the time then.
+async fn pass(time: Duration) -> Timestamp {
+    let clock = clock();
+    clock.sleep_until(clock.now() + time).await;
+    clock.now()
 }
 
 impl Store for SharedStore {
@@ -92,18 +96,18 @@ impl Store for SharedStore {
 
     fn list(&self) -> BoxFuture<'_, Result<StoreContents, StoreError>> {
         Box::pin(async {
-            self.travel().await;
-            let now = self.travel().await;
+            let now = pass(2 * self.way()).await;
             self.lock().list(now)
         })
     }
 
     fn change(&self, change: StoreChange) -> BoxFuture<'_, ChangeOutcome> {
         Box::pin(async move {
-            let now = self.travel().await;
+            let way = self.way();
+            let now = pass(way).await;
             let outcome = self.lock().change(now, &change);
             self.tell();
-            self.travel().await;
+            pass(way).await;
             outcome
         })
     }
@@ -124,7 +128,7 @@ impl Store for SharedStore {
                 }
                 let news = self.lock().news(clock.now(), after)?;
                 if !news.changes.is_empty() {
-                    let now = self.travel().await;
+                    let now = pass(self.way()).await;
                     return self.lock().news(now, after);
                 }
                 let boundaries = self.shared.faults.boundaries();
@@ -141,10 +145,11 @@ impl Store for SharedStore {
 
     fn keep(&self, names: Vec<Name>) -> BoxFuture<'_, Result<Vec<Name>, StoreError>> {
         Box::pin(async move {
-            let now = self.travel().await;
+            let way = self.way();
+            let now = pass(way).await;
             let missing = self.lock().keep(now, names);
             self.tell();
-            self.travel().await;
+            pass(way).await;
             missing
         })
     }

@@ -8,6 +8,10 @@ use super::FaultSchedule;
 use crate::faults::effect::FaultEffect;
 use crate::host::{HostId, HostMap};
 
+/// Answers of a store that come later by less than this are in time: a registry waits 800 ms for
+/// them, and half of them take 500 ms at most without a fault.
+const HARMLESS: Duration = Duration::from_millis(100);
+
 /// What the active faults do to a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoreState {
@@ -80,10 +84,16 @@ impl FaultSchedule {
         self.effects.iter().any(|(_, effect)| matches!(effect, FaultEffect::RollBackStore(..)))
     }
 
-    /// The last time up to `now` at which a fault kept a store from answering in time, or took
-    /// changes from it; `None` if that has not happened.
-    pub fn last_store_fault(&self, now: Timestamp) -> Option<Timestamp> {
-        self.last(now, FaultEffect::hits_stores)
+    /// The last time up to `now` at which a fault may have kept the store of these registries from
+    /// answering in time, or took changes from it; `None` if that has not happened.
+    pub fn last_store_fault(&self, registries: &[HostId], now: Timestamp) -> Option<Timestamp> {
+        self.last(now, |effect| match effect {
+            FaultEffect::SlowStore(hosts, added) => *added >= HARMLESS && hits(hosts, registries),
+            FaultEffect::StopStore(hosts) | FaultEffect::RollBackStore(hosts, _) => {
+                hits(hosts, registries)
+            }
+            _ => false,
+        })
     }
 }
 

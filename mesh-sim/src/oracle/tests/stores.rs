@@ -102,6 +102,41 @@ fn a_shared_store_keeps_leases_for_two_ttls() {
 }
 
 #[test]
+fn nothing_is_owed_after_a_crash_in_an_outage_of_a_shared_store() {
+    let second = second();
+    let down = |from, lasts| fault("store_down", from, Some(lasts), r#"registries = "registry""#);
+    let after = |outage: String| {
+        let crash = fault("crash", 250, Some(5), r#"hosts = "registry""#);
+        let found = broken(&format!("{SHARED_STORE}{crash}{outage}"), |story| {
+            for agent in [A1, A2] {
+                story.noted_at(second, secs(1), Some(2), (agent, LIFE, Restored));
+            }
+            story.happens(secs(250), HostId::REGISTRY, Fact::HostCrashed(CrashMode::Machine));
+            story.registry_restarts(255);
+            story.noted_at(HostId::REGISTRY, secs(261), Some(4), (A2, LIFE + 1, Granted));
+        });
+        found.contains(&SURVIVES)
+    };
+    assert!(!after(down(110, 150)), "nobody could ask it to keep the leases");
+    assert!(after(down(110, 20)), "the outage was over long before");
+}
+
+#[test]
+fn what_a_registry_owes_it_owes_after_a_second_crash() {
+    let [one, two] = [110, 121].map(|at| fault("crash", at, Some(10), r#"hosts = "registry""#));
+    let found = broken(&format!("{OWN_STORE}{one}{two}"), |story| {
+        for at in [110, 121] {
+            story.happens(secs(at), HostId::REGISTRY, Fact::HostCrashed(CrashMode::Machine));
+            story.registry_restarts(at + 10);
+        }
+        for agent in [A1, A2] {
+            story.noted_at(HostId::REGISTRY, secs(140), Some(1), (agent, LIFE + 1, Granted));
+        }
+    });
+    assert_eq!(found, [SURVIVES]);
+}
+
+#[test]
 fn nobody_is_two_at_one_revision() {
     let second = second();
     let found = |other: u64, revision: u64, meanwhile: Option<u64>| {
