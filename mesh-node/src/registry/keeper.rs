@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 
 use super::driver::RegistryDriver;
 use super::outage::Outage;
-use super::store::{CHANGE_TIMEOUT, LIST_TIMEOUT, Store, StoreContents, StoreError, TTLS_PER_LIST};
+use super::store::{
+    CHANGE_TIMEOUT, KEEPS_PER_TTL, LIST_TIMEOUT, Store, StoreContents, StoreError, TTLS_PER_LIST,
+};
 use crate::Observer;
 
-/// How often per TTL the store is asked not to forget leases.
-const KEEPS_PER_TTL: u32 = 3;
 /// If nothing fails for so long, a store that could not be read works again.
 const QUIET: Duration = Duration::from_secs(10);
 

@@ -39,6 +39,8 @@ pub const FIRST_RETRY: Duration = Duration::from_millis(50);
 pub const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// After so many TTLs all records are listed again, in case a store has changed without telling.
 pub const TTLS_PER_LIST: u32 = 10;
+/// How often per TTL a shared store is asked not to forget leases.
+pub const KEEPS_PER_TTL: u32 = 3;
 
 /// All records of a store at one revision.
 #[derive(Clone, Debug, Default, PartialEq)]

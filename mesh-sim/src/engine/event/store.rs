@@ -10,7 +10,7 @@ use mesh_core::registry::{
     StoreChange, StoreEffect, StoreReply,
 };
 use mesh_node::registry::store::{
-    CHANGE_TIMEOUT, FIRST_RETRY, LIST_TIMEOUT, LONGEST_RETRY, TTLS_PER_LIST,
+    CHANGE_TIMEOUT, FIRST_RETRY, KEEPS_PER_TTL, LIST_TIMEOUT, LONGEST_RETRY, TTLS_PER_LIST,
 };
 
 use super::exchange::Payload;
@@ -82,7 +82,7 @@ impl EventSimulation<'_> {
             self.ask_for_list(now, host);
         }
         if self.registry_at(host).registry.keeping() == Keeping::Shared {
-            self.later(now + self.run.scenario.leases.ttl, host, StoreStep::Keeps);
+            self.later(now + self.run.scenario.leases.ttl / KEEPS_PER_TTL, host, StoreStep::Keeps);
         }
     }
 
@@ -254,7 +254,7 @@ impl EventSimulation<'_> {
             let gone = missing.into_iter().map(|name| -> RecordChange { (name, None) });
             self.registry_at(host).registry.handle_heard(now, gone, revision);
         }
-        self.later(now + self.run.scenario.leases.ttl, host, StoreStep::Keeps);
+        self.later(now + self.run.scenario.leases.ttl / KEEPS_PER_TTL, host, StoreStep::Keeps);
         self.drain_registry(now, host);
     }
 }
