@@ -128,7 +128,7 @@ impl AccessDoor {
         }
     }
 
-    /// The same door, which gives browsers a pass for a key: see [`Self::sign_in`].
+    /// The same door, which gives browsers a pass for a key.
     #[must_use]
     pub fn with_passes(self, random: RandomSource) -> Self {
         Self { passes: Some(PassBook::new(random)), ..self }
