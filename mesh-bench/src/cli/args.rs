@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// Measure what keys, TLS and new connections cost, beside nginx with TLS.
     ///
     /// Without nginx, its line is left out, and TLS is compared with nothing.
-    Security(SecurityArgs),
+    Security(SecurityBenchArgs),
     /// Print the script that completes this command line in a shell.
     Completions(CompletionsArgs),
     /// Print the man page, or write the pages of all commands.
@@ -123,7 +123,7 @@ pub(super) struct IdleArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(super) struct SecurityArgs {
+pub(super) struct SecurityBenchArgs {
     /// Length of a round, in seconds; a warm-up of a tenth of it goes before.
     #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = seconds)]
     pub(super) seconds: f64,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::args::SecurityArgs;
+use super::args::SecurityBenchArgs;
 use super::throughput::{SCHEMA_VERSION, write};
 use super::{ExitReason, binary, print, until_signal};
 use crate::live::HostFacts;
@@ -25,7 +25,7 @@ struct SecurityFile<'a> {
     connections: &'a [ConnectionFigures],
 }
 
-pub(super) fn security(args: &SecurityArgs) -> anyhow::Result<ExitReason> {
+pub(super) fn security(args: &SecurityBenchArgs) -> anyhow::Result<ExitReason> {
     // None of these systems is in Python.
     let programs = Programs { mesh: binary(args.mesh.as_deref())?, python: PathBuf::new() };
     let options = ThroughputOptions {

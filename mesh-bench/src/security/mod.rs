@@ -68,7 +68,7 @@ async fn one(
     options: ConnectionOptions,
 ) -> anyhow::Result<ConnectionFigures> {
     let mut processes = programs.start(contender.kind).await?;
-    let caller = Arc::new(Caller::new(&processes, contender));
+    let caller = Arc::new(MeasuredCaller::new(&processes, contender));
     let ids = processes.ids();
 
     let mut held = caller.open(FIRST_CONNECTIONS).await?;
@@ -91,13 +91,13 @@ async fn one(
 }
 
 /// Opens connections to one system.
-struct Caller {
+struct MeasuredCaller {
     address: String,
     tls: Option<Arc<mesh_node::net::TlsIdentity>>,
     request: Vec<u8>,
 }
 
-impl Caller {
+impl MeasuredCaller {
     fn new(processes: &ContenderProcesses, contender: &Contender) -> Self {
         Self {
             address: processes.entry.clone(),
