@@ -92,7 +92,7 @@ use crate::time::{Timestamp, nanos};
 pub use checks::{MAX_NAME_BYTES, MAX_URL_BYTES, address, is_address, is_name, is_unspecified};
 pub use config::{LeaseConfig, RegistryConfig};
 pub use durable::{
-    CallerId, ChangeOutcome, DurableRegistry, RegistryAnswer, StoreEffect, StoreReply,
+    CallerId, ChangeOutcome, DurableRegistry, RegistryAnswer, StoreEffect, StoreOutage, StoreReply,
 };
 pub use faulty_store::{FaultyStore, StoreFaults};
 pub use hearing::longest_pause;

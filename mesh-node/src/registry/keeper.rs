@@ -95,9 +95,9 @@ impl<O: Observer> RegistryDriver<O> {
         let made = tokio::time::timeout(CHANGE_TIMEOUT, store.change(change)).await;
         let outcome = made.unwrap_or(ChangeOutcome::Unknown);
         match outcome {
-            ChangeOutcome::Stored(_) => self.keeper.outage.is_over(),
+            ChangeOutcome::Stored(_) => self.keeper.outage.end(),
             ChangeOutcome::Outdated(_) => {}
-            ChangeOutcome::Failed | ChangeOutcome::Unknown => self.keeper.outage.has_refused(),
+            ChangeOutcome::Failed | ChangeOutcome::Unknown => self.keeper.outage.refused(),
         }
         self.with(|registry, now| registry.handle_persisted(now, id, outcome));
         !matches!(outcome, ChangeOutcome::Failed | ChangeOutcome::Unknown)
@@ -125,7 +125,7 @@ impl<O: Observer> RegistryDriver<O> {
                         // It is listed already, because its changes did not come any more.
                         continue;
                     }
-                    match outage.is_refusing() {
+                    match outage.has_refused() {
                         true => {
                             let why = store.why_it_failed();
                             outage.failed(why.as_deref().unwrap_or("a change was not made"))
@@ -142,7 +142,7 @@ impl<O: Observer> RegistryDriver<O> {
                     }
                 },
                 () = self.clock.sleep_until(now + QUIET), if outage.passes_by_itself() => {
-                    outage.is_over();
+                    outage.end();
                     continue;
                 }
                 () = self.clock.sleep_until(now + ttl.saturating_mul(TTLS_PER_LIST)) => {
@@ -167,7 +167,7 @@ impl<O: Observer> RegistryDriver<O> {
             match store.news(after).await {
                 Ok(news) => {
                     if !news.changes.is_empty() {
-                        self.keeper.outage.is_over();
+                        self.keeper.outage.end();
                     }
                     self.with(|registry, now| {
                         registry.handle_heard(now, news.changes, news.revision);

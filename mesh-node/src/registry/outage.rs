@@ -1,35 +1,25 @@
-//! How often a store is asked again that fails, and what is logged of it.
+//! What is known of a store that fails, and what is logged of it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::store::{FIRST_RETRY, LONGEST_RETRY};
+use mesh_core::registry::StoreOutage;
 
-/// What is known of a store that fails, until it does again what it failed to do.
-///
-/// A list that succeeds is no proof of that: a store whose disk is full can be read, and would be
-/// listed and written to in turn as fast as it answers.
+/// What is known of a store that fails; see [`StoreOutage`]. Each outage is logged once.
 #[derive(Debug, Default)]
 pub(super) struct Outage(Mutex<OutageState>);
 
 #[derive(Debug, Default)]
 struct OutageState {
-    /// The last wait; `None` while nothing is wrong.
-    wait: Option<Duration>,
+    known: StoreOutage,
     /// Whether the outage is in the log.
     is_told: bool,
-    /// Whether a change has failed. Then only a change that is made proves that all is well.
-    has_refused: bool,
 }
 
 impl Outage {
-    /// How long to wait before the store is asked again: the first time not at all.
+    /// See [`StoreOutage::next_wait`].
     pub(super) fn next_wait(&self) -> Duration {
-        let mut state = self.lock();
-        let wait = state.wait.map(|wait| (wait * 2).clamp(FIRST_RETRY, LONGEST_RETRY));
-        let wait = wait.unwrap_or(Duration::ZERO);
-        state.wait = Some(wait);
-        wait
+        self.lock().known.next_wait()
     }
 
     /// The store has failed. Says so in the log, once per outage.
@@ -44,28 +34,26 @@ impl Outage {
     }
 
     /// The store has not made a change.
-    pub(super) fn has_refused(&self) {
-        self.lock().has_refused = true;
+    pub(super) fn refused(&self) {
+        self.lock().known.refused();
     }
 
-    /// Whether a change has failed, and none was made since.
-    pub(super) fn is_refusing(&self) -> bool {
-        self.lock().has_refused
+    /// See [`StoreOutage::has_refused`].
+    pub(super) fn has_refused(&self) -> bool {
+        self.lock().known.has_refused()
     }
 
     /// The store has made a change, or told of one: if there was an outage, it is over.
-    pub(super) fn is_over(&self) {
+    pub(super) fn end(&self) {
         let before = std::mem::take(&mut *self.lock());
         if before.is_told {
             tracing::info!("the store works again");
         }
     }
 
-    /// Whether there is an outage that is over if nothing fails for a while, because the store has
-    /// failed to do nothing but what it does all the time.
+    /// See [`StoreOutage::passes_by_itself`].
     pub(super) fn passes_by_itself(&self) -> bool {
-        let state = self.lock();
-        state.wait.is_some() && !state.has_refused
+        self.lock().known.passes_by_itself()
     }
 
     fn lock(&self) -> MutexGuard<'_, OutageState> {

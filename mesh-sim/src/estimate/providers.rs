@@ -11,6 +11,8 @@ pub(super) struct ProviderLoad {
     pub(super) name: String,
     /// The jobs per second that its limits allow.
     pub(super) jobs_per_second: f64,
+    /// How many jobs may begin at once after a pause; `None` without a limit on their rate.
+    pub(super) burst: Option<u32>,
     /// How many jobs of each request use it; `None` if other agents can do some of these jobs.
     pub(super) jobs_per_request: Option<f64>,
 }
@@ -66,6 +68,7 @@ fn load(scenario: &Scenario, provider: &ProviderSpec) -> ProviderLoad {
     });
     ProviderLoad {
         name: provider.name.to_string(),
+        burst: provider.bounds.requests.map(|bound| bound.burst),
         jobs_per_second: [by_rate, by_slots].into_iter().flatten().fold(f64::INFINITY, f64::min),
         jobs_per_request: (!has_others).then_some(number),
     }

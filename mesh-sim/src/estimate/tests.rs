@@ -192,6 +192,34 @@ fn the_accounts_of_all_agents_limit_them_together() {
 }
 
 #[test]
+fn jobs_that_come_together_may_be_refused_although_there_is_room() {
+    let warnings = |per_minute: u32, burst: &str, agents: [&str; 2]| {
+        let account = |number: usize| {
+            format!(
+                "[[providers]]\nname = \"account-{}\"\nagents = \"{}\"\n\
+                 requests_per_minute = {per_minute}\n{burst}\n",
+                number + 1,
+                agents[number]
+            )
+        };
+        let both = format!("{}{}[workload]", account(0), account(1));
+        Estimate::of(&with(&[("[workload]", &both)])).warnings()
+    };
+    // 20 jobs/s come to two accounts of 15 each: 67 %. Of those, 40 % find one token missing.
+    let own = ["agent-1", "agent-2"];
+    let one = warnings(900, "burst = 1", own);
+    let text = one.first().expect("a warning");
+    assert!(
+        text.starts_with("the provider account-1 (and 1 more like it) lets 1 job begin"),
+        "{text}"
+    );
+    assert!(text.contains("only 67 % of its rate"), "{text}");
+    assert_eq!(warnings(900, "burst = 5", own), Vec::<String>::new());
+    assert_eq!(warnings(900, "", own), Vec::<String>::new(), "15 at once");
+    assert_eq!(warnings(9_000, "burst = 1", own), Vec::<String>::new(), "13 % busy");
+}
+
+#[test]
 fn deadlines_that_the_jobs_alone_miss_are_a_warning() {
     let slow = "deadline = \"60ms\"\ndemand = ";
     let text = warning(&with(&[("demand = ", slow)]));

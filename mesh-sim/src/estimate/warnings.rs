@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::fleet::Limit;
+use super::providers::ProviderLoad;
 use super::words::{percent, rate};
 use super::{Estimate, PhaseLoad, alone};
 use crate::figures::{Figure, Measure};
@@ -16,6 +17,8 @@ const FULL: f64 = 1.000_001;
 /// Warns if a greater share of the jobs of a kind takes longer than its deadline without any
 /// queue.
 const LATE: f64 = 0.05;
+/// Warns if a provider refuses more than this part of the jobs because they come together.
+const REFUSED: f64 = 0.2;
 /// A warm-up is too short if the mean job fits into it less often than this: the first jobs find
 /// everybody idle. With exponential times 5 % of that effect is left after three.
 const JOBS_IN_A_WARM_UP: f64 = 3.0;
@@ -29,6 +32,7 @@ pub(super) fn all(estimate: &Estimate<'_>) -> Vec<String> {
     let mut warnings = overload(estimate);
     warnings.extend(full_skills(estimate));
     warnings.extend(full_providers(estimate));
+    warnings.extend(small_bursts(estimate));
     warnings.extend(late_jobs(estimate));
     warnings.extend(warm_up(estimate));
     warnings.extend(few_requests(estimate));
@@ -108,6 +112,50 @@ fn full_providers(estimate: &Estimate<'_>) -> Vec<String> {
         })
     });
     full.collect()
+}
+
+/// Providers that have room for all jobs on average, but not for those that come together.
+fn small_bursts(estimate: &Estimate<'_>) -> Vec<String> {
+    let offered = offered(estimate);
+    // Where all agents have an account, each account gets its part.
+    let of_all = estimate.capacity.filter(|capacity| capacity.limited_by == Limit::Providers);
+    let of_all = of_all.map(|capacity| offered / capacity.requests_per_second);
+    let share = |provider: &ProviderLoad| match provider.jobs_per_request {
+        Some(jobs) => Some(offered * jobs / provider.jobs_per_second),
+        None => of_all,
+    };
+    let small = estimate.providers.iter().filter_map(|provider| {
+        let (burst, share) = (provider.burst?, share(provider)?);
+        (share <= FULL && refused(share, burst) > REFUSED).then_some((provider, burst, share))
+    });
+    let small: Vec<(&ProviderLoad, u32, f64)> = small.collect();
+    let Some(&(first, burst, share)) = small.first() else { return Vec::new() };
+    let others = match small.len() {
+        1 => String::new(),
+        many => format!(" (and {} more like it)", many - 1),
+    };
+    vec![format!(
+        "the provider {}{others} lets {} begin at once and refuses what comes together beyond that, \
+         although requests need only {} of its rate. Set `burst` if the real one allows more, or \
+         let clients try again (`[workload.client] retries`).",
+        first.name,
+        counted(burst as usize, "job"),
+        percent(share)
+    )]
+}
+
+/// About which part of the jobs finds a bucket of so many tokens empty that gets this share of its
+/// rate: the loss of the queue M/M/1/K with K tokens (L. Kleinrock, "Queueing Systems", volume 1,
+/// section 3.6). Tokens come evenly, so that it is somewhat less.
+fn refused(share: f64, burst: u32) -> f64 {
+    let tokens = f64::from(burst);
+    match (1.0 - share).abs() < 1e-6 {
+        true => 1.0 / (tokens + 1.0),
+        false => {
+            let power = libm::pow(share, tokens);
+            (1.0 - share) * power / (1.0 - share * power)
+        }
+    }
 }
 
 /// The greatest rate that does not depend on the answers.

@@ -129,8 +129,7 @@ impl ConvergenceOracle {
             agents.iter().map(|agent| names[agent.host()].clone()).collect()
         };
         // Nobody can register as long as something is wrong with the stores.
-        let all: Vec<HostId> = self.faults.hosts().registries().collect();
-        if self.faults.last_store_fault(&all, now) == Some(now) {
+        if self.faults.last_fault_of_stores(now) == Some(now) {
             return;
         }
         let is_up = |registry: &&RegistryLeases| !self.faults.is_down(registry.host, now);

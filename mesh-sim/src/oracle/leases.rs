@@ -71,11 +71,10 @@ impl LeaseOracle {
 
     pub(super) fn registry_crashed(&mut self, now: Timestamp, host: HostId) {
         // Nobody can ask a shared store to keep leases while something is wrong with it.
-        let all: Vec<HostId> = self.faults.hosts().registries().collect();
         let was_asked = self.keeping != Keeping::Shared
             || self
                 .faults
-                .last_store_fault(&all, now)
+                .last_fault_of_stores(now)
                 .is_none_or(|at| now.since(at) >= self.bounds.shared_stores_keep);
         if let Some(registry) = self.registries.iter_mut().find(|registry| registry.host == host) {
             registry.crashes(now, was_asked);
@@ -99,8 +98,7 @@ impl LeaseOracle {
 
     /// Makes the checks that are due at the end of a run.
     pub(super) fn finish(&mut self, now: Timestamp, found: &mut FoundViolations) {
-        let all: Vec<HostId> = self.faults.hosts().registries().collect();
-        let since = now.since(self.faults.last_store_fault(&all, now).unwrap_or_default());
+        let since = now.since(self.faults.last_fault_of_stores(now).unwrap_or_default());
         for registry in &mut self.registries {
             if !self.faults.is_down(registry.host, now) {
                 registry.finish(now, since, found);

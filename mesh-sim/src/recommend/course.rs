@@ -274,11 +274,16 @@ fn over_all(runs: &[&RunFigures]) -> MeasuredFigures {
     let met: Vec<&&RunFigures> = runs.iter().filter(|run| run.requests.sent > 0).collect();
     let count = met.len().max(1) as f64;
     let sent: u64 = met.iter().map(|run| run.requests.sent).sum();
-    let share = |run: &&&RunFigures| run.requests.answered as f64 / run.requests.sent as f64;
-    let answered = sent as f64 * met.iter().map(share).sum::<f64>() / count;
-    let answered = (answered.round() as u64).min(sent);
-    let requests =
-        OutcomeCounts { sent, answered, timed_out: sent - answered, ..OutcomeCounts::default() };
+    let mean = |part: fn(&OutcomeCounts) -> u64, most: u64| {
+        let share = |run: &&&RunFigures| part(&run.requests) as f64 / run.requests.sent as f64;
+        let part = sent as f64 * met.iter().map(share).sum::<f64>() / count;
+        (part.round() as u64).min(most)
+    };
+    let answered = mean(|requests| requests.answered, sent);
+    let refused = mean(|requests| requests.refused, sent - answered);
+    let lost = mean(|requests| requests.lost, sent - answered - refused);
+    let timed_out = sent - answered - refused - lost;
+    let requests = OutcomeCounts { sent, answered, refused, timed_out, lost };
     let latency_ns = Latencies::from_fn(|figure| {
         let log = |run: &&&RunFigures| {
             libm::log(run.latency.get(figure).unwrap_or_default().max(1) as f64)

@@ -2,7 +2,7 @@
 
 use super::choice::OWN_LOAD;
 use super::findings::{Finalist, NO_EFFECT};
-use super::table::{merit, rivals};
+use super::table::{merit, rivals, shortfall};
 use super::{RecommendSpec, Recommendation, TROUBLES};
 use crate::experiment::RanBy;
 use crate::figures::{Figure, Latencies, Unit};
@@ -21,7 +21,8 @@ pub(super) fn render(found: &Recommendation) -> String {
     let scenario = &found.base.scenario;
     let title = format!("Which policy for {}?", scenario.name);
     let mut page = Document::new(&title, &scenario.description);
-    let reasons = [Some(found.sentence.clone()), merit(found), found.weakest.clone()];
+    let sentence = Some(found.sentence.clone());
+    let reasons = [sentence, shortfall(found), merit(found), found.weakest.clone()];
     let reasons: Vec<String> = reasons.into_iter().flatten().collect();
     page.answer(Some(format!("Take {}{}. {}", found.choice, rivals(found), reasons.join(" "))));
     let note = "Rows are the policies that were compared to the end, columns the situations, at \

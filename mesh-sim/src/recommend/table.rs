@@ -1,7 +1,7 @@
 //! What the terminal shows of a recommendation: the answer first, then the reasons.
 
-use super::choice::OWN_LOAD;
-use super::findings::{ModifierEffect, NO_EFFECT};
+use super::choice::{OWN_LOAD, SATURATED};
+use super::findings::{Finalist, ModifierEffect, NO_EFFECT};
 use super::situations::AS_WRITTEN;
 use super::{Recommendation, SituationFigures, TROUBLES};
 use crate::figures::{Figure, Unit};
@@ -21,6 +21,9 @@ const LISTED: usize = 8;
 pub fn render(found: &Recommendation) -> String {
     let mut out = wrapped(&format!("Take {}{}.", found.choice, rivals(found)), 1, 3);
     out.push_str(&wrapped(&format!("Over all situations: {}", found.sentence), 3, 5));
+    if let Some(shortfall) = shortfall(found) {
+        out.push_str(&wrapped(&shortfall, 3, 5));
+    }
     if let Some(merit) = merit(found) {
         out.push_str(&wrapped(&merit, 3, 5));
     }
@@ -77,6 +80,21 @@ pub(super) fn rivals(found: &Recommendation) -> String {
         true => format!("; {named} may be as good"),
         false => format!(", though the last seeds prefer {named}"),
     }
+}
+
+/// That the policy is not what the scenario suffers from, if the best one leaves many requests without
+/// an answer although nothing goes wrong.
+pub(super) fn shortfall(found: &Recommendation) -> Option<String> {
+    let calm =
+        |finalist: &Finalist| Some(found.at_own_load(TROUBLES[0].name, &finalist.policy)?.success);
+    let most = found.finalists.iter().filter_map(calm).max_by(f64::total_cmp)?;
+    (most < SATURATED).then(|| {
+        format!(
+            "But even while nothing goes wrong, no policy answers more than {} % of the requests: \
+             look at the load and the limits first (mesh-sim check), they decide here.",
+            format::share_down(most)
+        )
+    })
 }
 
 /// What speaks for the choice if nothing tells it from others.

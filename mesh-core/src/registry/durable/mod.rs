@@ -41,12 +41,14 @@
 
 mod effect;
 mod news;
+mod outage;
 mod pending;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use self::effect::{CallerId, ChangeOutcome, RegistryAnswer, StoreEffect, StoreReply};
+pub use self::outage::StoreOutage;
 use self::pending::{CallerWish, PendingChange};
 use super::lease::{
     Deafness, DeregisterError, DrainError, Lease, LeaseNote, LeaseNoteKind, RegisterError,

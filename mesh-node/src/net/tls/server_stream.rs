@@ -20,8 +20,9 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 /// The answer to a client that speaks plain HTTP.
 const PLAIN_HTTP: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n\
-                          content-length: 61\r\nconnection: close\r\n\r\n\
-                          {\"error\":\"this port speaks TLS: use https:// in the address\"}";
+                          content-length: 83\r\nconnection: close\r\n\r\n\
+                          {\"error\":\"this port speaks TLS: use https:// in the address \
+                          (with mesh: --tls-ca)\"}";
 
 /// A stream whose handshake is done by whoever reads from it first, which is the task of the
 /// connection: so a slow client holds up nobody else.

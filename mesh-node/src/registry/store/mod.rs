@@ -33,10 +33,6 @@ pub use self::redb::FileStore;
 pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a store may take to list all records.
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(8);
-/// The wait before a store is asked again after an error; it doubles each time.
-pub const FIRST_RETRY: Duration = Duration::from_millis(50);
-/// The longest such wait.
-pub const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// After so many TTLs all records are listed again, in case a store has changed without telling.
 pub const TTLS_PER_LIST: u32 = 10;
 /// How often per TTL a shared store is asked not to forget leases.

@@ -7,11 +7,9 @@ use mesh_core::agent::RegistryReply;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{
     CallerId, ChangeId, ChangeOutcome, Keeping, RecordChange, RegisterError, Registered,
-    StoreChange, StoreEffect, StoreReply,
+    StoreChange, StoreEffect, StoreOutage, StoreReply,
 };
-use mesh_node::registry::store::{
-    CHANGE_TIMEOUT, FIRST_RETRY, KEEPS_PER_TTL, LIST_TIMEOUT, LONGEST_RETRY, TTLS_PER_LIST,
-};
+use mesh_node::registry::store::{CHANGE_TIMEOUT, KEEPS_PER_TTL, LIST_TIMEOUT, TTLS_PER_LIST};
 
 use super::exchange::Payload;
 use super::registry::RegistryHost;
@@ -52,17 +50,7 @@ pub(super) struct StoreTalk {
     pub(super) is_loaded: bool,
     /// How often the registry has asked for a list.
     turn: u32,
-    /// How long it waits before it asks again.
-    retry: Duration,
-}
-
-impl StoreTalk {
-    /// The wait before the next list. It doubles as long as nothing succeeds.
-    fn next_wait(&mut self) -> Duration {
-        let wait = self.retry;
-        self.retry = (wait * 2).clamp(FIRST_RETRY, LONGEST_RETRY);
-        wait
-    }
+    outage: StoreOutage,
 }
 
 impl EventSimulation<'_> {
@@ -94,7 +82,7 @@ impl EventSimulation<'_> {
     /// A registry waits, and then asks its store for all records.
     fn ask_for_list(&mut self, now: Timestamp, host: HostId) {
         let Some(place) = self.store_of(host) else { return };
-        let wait = self.registry_at(host).talk.next_wait();
+        let wait = self.registry_at(host).talk.outage.next_wait();
         let answer = self.stores[place].answer_time(now);
         let talk = &mut self.registry_at(host).talk;
         talk.turn += 1;
@@ -160,8 +148,10 @@ impl EventSimulation<'_> {
             _ if !is_same_life => {}
             StoreStep::Answers(id, outcome) => {
                 let RegistryHost { registry, talk, .. } = self.registry_at(host);
-                if matches!(outcome, ChangeOutcome::Stored(_)) {
-                    talk.retry = Duration::ZERO;
+                match outcome {
+                    ChangeOutcome::Stored(_) => talk.outage.end(),
+                    ChangeOutcome::Outdated(_) => {}
+                    ChangeOutcome::Failed | ChangeOutcome::Unknown => talk.outage.refused(),
                 }
                 registry.handle_persisted(now, id, outcome);
                 self.drain_registry(now, host);
@@ -213,7 +203,9 @@ impl EventSimulation<'_> {
         let RegistryHost { registry, talk, .. } = self.registry_at(host);
         match news {
             Ok(news) => {
-                talk.retry = Duration::ZERO;
+                if !news.changes.is_empty() {
+                    talk.outage.end();
+                }
                 registry.handle_heard(now, news.changes, news.revision);
             }
             Err(_) => registry.handle_lost(),

@@ -6,11 +6,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{ChangeOutcome, Keeping, StoreChange};
+use mesh_core::registry::{ChangeOutcome, Keeping, StoreChange, StoreOutage};
 use mesh_node::Clock;
-use mesh_node::registry::store::{
-    FIRST_RETRY, LONGEST_RETRY, Store, StoreContents, StoreError, StoreNews,
-};
+use mesh_node::registry::store::{Store, StoreContents, StoreError, StoreNews};
 use tokio::sync::Notify;
 
 use super::node_hosts::clock;
@@ -55,13 +53,12 @@ impl SharedStore {
         if let Some(contents) = first {
             return (Arc::new(self), contents);
         }
-        let mut retry = FIRST_RETRY;
+        let mut outage = StoreOutage::default();
         loop {
+            pass(outage.next_wait()).await;
             if let Ok(contents) = self.list().await {
                 return (Arc::new(self), contents);
             }
-            clock.sleep_until(clock.now() + retry).await;
-            retry = (retry * 2).min(LONGEST_RETRY);
         }
     }
 

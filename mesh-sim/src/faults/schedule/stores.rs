@@ -84,6 +84,12 @@ impl FaultSchedule {
         self.effects.iter().any(|(_, effect)| matches!(effect, FaultEffect::RollBackStore(..)))
     }
 
+    /// As [`Self::last_store_fault`], of any store.
+    pub fn last_fault_of_stores(&self, now: Timestamp) -> Option<Timestamp> {
+        let all: Vec<HostId> = self.hosts().registries().collect();
+        self.last_store_fault(&all, now)
+    }
+
     /// The last time up to `now` at which a fault may have kept the store of these registries from
     /// answering in time, or took changes from it; `None` if that has not happened.
     pub fn last_store_fault(&self, registries: &[HostId], now: Timestamp) -> Option<Timestamp> {

@@ -43,12 +43,31 @@ fn usual_rate(answers: &FleetAnswers) -> f64 {
     format!("{:.3}", (rate / digit).round() * digit).parse().unwrap_or(rate).max(0.001)
 }
 
+/// How long a job takes on average, in seconds.
+fn mean_job(answers: &FleetAnswers) -> f64 {
+    let (p50, p99) = (answers.p50.as_secs_f64(), answers.p99.as_secs_f64());
+    Distribution::lognormal_by_median(p50, p99).mean().as_secs_f64()
+}
+
+/// The length of the warm-up, and of the rest of the run, in seconds.
+fn spans(answers: &FleetAnswers, rate: f64) -> (f64, f64) {
+    let warm_up = (JOBS_IN_A_WARM_UP * mean_job(answers)).max(SHORTEST_WARM_UP);
+    let warm_up = warm_up.ceil().min(LONGEST_SPAN / 2.0);
+    (warm_up, (REQUESTS / rate).clamp(warm_up, LONGEST_SPAN).ceil())
+}
+
+/// A burst in the middle of the time that counts.
+fn burst(answers: &FleetAnswers, rate: f64) -> String {
+    let (warm_up, span) = spans(answers, rate);
+    let [at, lasts] = [warm_up + span / 3.0, span / 6.0]
+        .map(|seconds| format_duration(Duration::from_secs(seconds.max(1.0) as u64)));
+    format!("bursts = [{{ at = \"{at}\", for = \"{lasts}\", factor = 2.0 }}]")
+}
+
 fn top(answers: &FleetAnswers, rate: f64, file: &str) -> String {
     let FleetAnswers { agents, p50, p99, .. } = answers;
-    let mean = Distribution::lognormal_by_median(p50.as_secs_f64(), p99.as_secs_f64()).mean();
-    let mean = mean.as_secs_f64();
-    let warm_up = (JOBS_IN_A_WARM_UP * mean).max(SHORTEST_WARM_UP).ceil().min(LONGEST_SPAN / 2.0);
-    let span = (REQUESTS / rate).clamp(warm_up, LONGEST_SPAN).ceil();
+    let mean = mean_job(answers);
+    let (warm_up, span) = spans(answers, rate);
     let time = |seconds: f64| format_duration(Duration::from_secs(seconds as u64));
     let (p50, p99) = (format_duration(*p50), format_duration(*p99));
     let mut text = format!(
@@ -146,12 +165,10 @@ fn unequal(group: &str) -> String {
     format!("each = {{ \"{group}-1\" = {{ speed = 0.5 }} }}")
 }
 
-/// A burst.
-const BURST: &str = "bursts = [{ at = \"60s\", for = \"30s\", factor = 2.0 }]";
-
 /// An account at a provider, for all agents.
 const ACCOUNT: &str = "[[providers]]\nname = \"account-1\"\nagents = \"agent-*\"\n\
-                       requests_per_minute = 600\nconcurrency = 50";
+                       requests_per_minute = 600\nburst = 20                   # at once after a pause\n\
+                       concurrency = 50";
 
 /// A letter instead of a number, because agents of a group have numbers themselves.
 fn letter(position: u32) -> char {
@@ -184,7 +201,7 @@ fn workload(answers: &FleetAnswers, rate: f64) -> String {
          # An account at a provider of models, with its limits. An agent whose account is exhausted\n\
          # refuses the job, and another one is tried. Agents may have accounts of their own.\n{}\n",
         times(answers),
-        commented(BURST),
+        commented(&burst(answers, rate)),
         commented(ACCOUNT),
     )
 }
@@ -269,7 +286,8 @@ mod tests {
     fn what_is_commented_out_is_sound() {
         let text = scenario(&answers(), "mine.toml");
         let mut whole = text.clone();
-        for lines in [&unequal("agent"), BURST, ACCOUNT] {
+        let burst = burst(&answers(), usual_rate(&answers()));
+        for lines in [&*unequal("agent"), &burst, ACCOUNT] {
             let comment = commented(lines);
             assert!(text.contains(&comment), "{comment}\n{text}");
             whole = whole.replace(&comment, lines);
