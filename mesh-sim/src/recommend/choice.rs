@@ -307,7 +307,7 @@ impl Contest<'_> {
                 break;
             }
             self.course.run(&stage, &[calm], &policies, seeds)?;
-            policies.retain(|policy| self.course.answered(calm, policy) >= SATURATED);
+            policies.retain(|policy| self.course.answered(calm, policy, seeds) >= SATURATED);
             if policies.is_empty() {
                 break;
             }

@@ -182,12 +182,13 @@ impl<'p> Course<'p> {
         self.figures.get(&(key, policy.to_owned()))
     }
 
-    /// The share of requests that were answered in a situation under a policy, over all runs; 0 if
-    /// there are none.
-    pub(super) fn answered(&self, key: SituationKey, policy: &str) -> f64 {
+    /// The share of requests that were answered in a situation under a policy, over all runs with
+    /// these seeds; 0 if there are none.
+    pub(super) fn answered(&self, key: SituationKey, policy: &str, seeds: &[u64]) -> f64 {
         let mut requests = OutcomeCounts::default();
-        let runs = self.figures(key, policy).into_iter().flat_map(BTreeMap::values);
-        runs.for_each(|run| requests.merge(&run.requests));
+        let runs = self.figures(key, policy).into_iter().flatten();
+        let counted = runs.filter(|(seed, _)| seeds.contains(seed));
+        counted.for_each(|(_, run)| requests.merge(&run.requests));
         requests.answered as f64 / requests.sent.max(1) as f64
     }
 
