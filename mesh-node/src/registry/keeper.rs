@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 
 use super::driver::RegistryDriver;
+use super::keep_turns::KeepTurns;
 use super::outage::Outage;
 use super::store::{
     CHANGE_TIMEOUT, KEEPS_PER_TTL, LIST_TIMEOUT, Store, StoreContents, StoreError, TTLS_PER_LIST,
@@ -192,12 +193,13 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    /// Asks the store, three times per TTL, not to forget the leases of agents that are heard, and
-    /// whether it has forgotten others.
+    /// Asks the store not to forget the leases of agents that are heard, a third of them three times
+    /// per TTL, and whether it has forgotten others.
     async fn keep_records(&self, store: Arc<dyn Store>) {
         if store.keeping() != Keeping::Shared {
             return;
         }
+        let mut turns = KeepTurns::default();
         loop {
             // If all registries were away, records may be about to be forgotten.
             self.clock.sleep_until(self.clock.now() + self.ttl / KEEPS_PER_TTL).await;
@@ -205,12 +207,17 @@ impl<O: Observer> RegistryDriver<O> {
                 let heard: Vec<Name> = registry.heard(now).cloned().collect();
                 (heard, registry.unheard(now))
             });
+            let due = turns.next(heard);
             let kept = async {
-                let missing = store.keep(heard).await?;
+                let missing = store.keep(due).await?;
                 let names = unheard.iter().map(|(name, _)| name.clone()).collect();
                 Ok::<_, StoreError>((missing, store.forgotten(names).await?))
             };
-            match tokio::time::timeout(LIST_TIMEOUT, kept).await {
+            let kept = tokio::time::timeout(LIST_TIMEOUT, kept).await;
+            if !matches!(kept, Ok(Ok(_))) {
+                turns.failed();
+            }
+            match kept {
                 Ok(Ok((missing, forgotten))) => {
                     let gone = missing.into_iter().map(|name| -> RecordChange { (name, None) });
                     let forgotten: BTreeSet<Name> = forgotten.into_iter().collect();

@@ -4,6 +4,7 @@ mod board;
 mod driver;
 mod guard;
 mod http;
+mod keep_turns;
 mod keeper;
 mod long_poll;
 mod metrics;

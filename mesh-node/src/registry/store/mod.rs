@@ -35,7 +35,7 @@ pub const CHANGE_TIMEOUT: Duration = Duration::from_secs(2);
 pub const LIST_TIMEOUT: Duration = Duration::from_secs(8);
 /// After so many TTLs all records are listed again, in case a store has changed without telling.
 pub const TTLS_PER_LIST: u32 = 10;
-/// How often per TTL a shared store is asked not to forget leases.
+/// How often per TTL a shared store is asked not to forget leases, each time a part of them.
 pub const KEEPS_PER_TTL: u32 = 3;
 
 /// All records of a store at one revision.

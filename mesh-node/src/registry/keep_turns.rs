@@ -1,0 +1,72 @@
+//! Whose records a shared store is asked to keep, in turns.
+
+use std::collections::BTreeMap;
+
+use mesh_core::protocol::Name;
+
+use super::store::KEEPS_PER_TTL;
+
+/// A store keeps records for several TTLs, so each is kept once per TTL: a third of them at a time.
+/// Those of agents that were not heard the last time may be about to be forgotten, so they are kept
+/// at once.
+#[derive(Debug, Default)]
+pub(super) struct KeepTurns {
+    /// The round in which each record was kept.
+    kept: BTreeMap<Name, u64>,
+    round: u64,
+}
+
+impl KeepTurns {
+    /// The next round, with the names of all agents that are heard: those whose records are due.
+    pub(super) fn next(&mut self, heard: Vec<Name>) -> Vec<Name> {
+        self.round += 1;
+        let (round, before, turns) =
+            (self.round, std::mem::take(&mut self.kept), u64::from(KEEPS_PER_TTL));
+        let mut due = Vec::new();
+        for (place, name) in (0..).zip(heard) {
+            let kept = before.get(&name).copied();
+            let is_due = kept.is_none_or(|kept| round - kept >= turns);
+            // Those that are new are spread over the rounds, counted from now on.
+            let kept = match kept {
+                None => round.saturating_sub(place % turns),
+                Some(kept) if !is_due => kept,
+                Some(_) => round,
+            };
+            if is_due {
+                due.push(name.clone());
+            }
+            self.kept.insert(name, kept);
+        }
+        due
+    }
+
+    /// The store has not kept what was due: all are due in the next round.
+    pub(super) fn failed(&mut self) {
+        self.kept.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&'static str]) -> Vec<Name> {
+        names.iter().map(|name| Name::from(*name)).collect()
+    }
+
+    #[test]
+    fn each_is_kept_once_per_ttl_and_new_ones_at_once() {
+        let mut turns = KeepTurns::default();
+        let all = ["a", "b", "c", "d"];
+        assert_eq!(turns.next(names(&all)), names(&all));
+        let rounds: Vec<Vec<Name>> = (0..6).map(|_| turns.next(names(&all))).collect();
+        let expected = [&["c"][..], &["b"], &["a", "d"]].map(names);
+        assert_eq!(rounds[..3], expected);
+        assert_eq!(rounds[3..], expected);
+        // One that comes back is new.
+        assert_eq!(turns.next(names(&["a", "b"])), names(&[]));
+        assert_eq!(turns.next(names(&["a", "b", "d"])), names(&["b", "d"]));
+        turns.failed();
+        assert_eq!(turns.next(names(&all)), names(&all));
+    }
+}
