@@ -11,8 +11,8 @@ use super::store::KEEPS_PER_TTL;
 /// at once.
 #[derive(Debug, Default)]
 pub(super) struct KeepTurns {
-    /// The round in which each record was kept.
-    kept: BTreeMap<Name, u64>,
+    /// The round in which each record is due.
+    due: BTreeMap<Name, u64>,
     round: u64,
 }
 
@@ -20,29 +20,26 @@ impl KeepTurns {
     /// The next round, with the names of all agents that are heard: those whose records are due.
     pub(super) fn next(&mut self, heard: Vec<Name>) -> Vec<Name> {
         self.round += 1;
-        let (round, before, turns) =
-            (self.round, std::mem::take(&mut self.kept), u64::from(KEEPS_PER_TTL));
+        let turns = u64::from(KEEPS_PER_TTL);
+        let before = std::mem::take(&mut self.due);
         let mut due = Vec::new();
         for (place, name) in (0..).zip(heard) {
-            let kept = before.get(&name).copied();
-            let is_due = kept.is_none_or(|kept| round - kept >= turns);
-            // Those that are new are spread over the rounds, counted from now on.
-            let kept = match kept {
-                None => round.saturating_sub(place % turns),
-                Some(kept) if !is_due => kept,
-                Some(_) => round,
+            let next = match before.get(&name) {
+                Some(next) if *next > self.round => *next,
+                known => {
+                    due.push(name.clone());
+                    // Those that are new are spread over the rounds that follow.
+                    self.round + if known.is_some() { turns } else { 1 + place % turns }
+                }
             };
-            if is_due {
-                due.push(name.clone());
-            }
-            self.kept.insert(name, kept);
+            self.due.insert(name, next);
         }
         due
     }
 
     /// The store has not kept what was due: all are due in the next round.
     pub(super) fn failed(&mut self) {
-        self.kept.clear();
+        self.due.clear();
     }
 }
 
@@ -60,11 +57,11 @@ mod tests {
         let all = ["a", "b", "c", "d"];
         assert_eq!(turns.next(names(&all)), names(&all));
         let rounds: Vec<Vec<Name>> = (0..6).map(|_| turns.next(names(&all))).collect();
-        let expected = [&["c"][..], &["b"], &["a", "d"]].map(names);
+        let expected = [&["a", "d"][..], &["b"], &["c"]].map(names);
         assert_eq!(rounds[..3], expected);
         assert_eq!(rounds[3..], expected);
         // One that comes back is new.
-        assert_eq!(turns.next(names(&["a", "b"])), names(&[]));
+        assert_eq!(turns.next(names(&["a", "b"])), names(&["a"]));
         assert_eq!(turns.next(names(&["a", "b", "d"])), names(&["b", "d"]));
         turns.failed();
         assert_eq!(turns.next(names(&all)), names(&all));
