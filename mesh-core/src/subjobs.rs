@@ -72,7 +72,7 @@ impl Subjobs {
 /// If the job has no such subjob.
 pub fn task_of(parent: &Task, position: usize, now: Timestamp, deadline: Timestamp) -> Task {
     let subjob = &parent.details.as_ref().expect("it has subjobs").calls[position];
-    Task {
+    let mut task = Task {
         timeout: Some(deadline.since(now)),
         demand: subjob.demand,
         details: subjob.details.clone(),
@@ -80,7 +80,10 @@ pub fn task_of(parent: &Task, position: usize, now: Timestamp, deadline: Timesta
         depth: parent.depth,
         request: number_of(parent, position),
         ..Task::new(subjob.text.clone())
-    }
+    };
+    // The job is the parent of its subjobs.
+    task.set_trace(parent.trace().cloned());
+    task
 }
 
 /// Marks the numbers of subjobs.
