@@ -123,3 +123,68 @@ impl<'de> Visitor<'de> for MetaVisitor {
 fn text(value: &RawValue) -> String {
     serde_json::from_str(value.get()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::TraceId;
+
+    const TEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn read(meta: &str) -> MetaParams {
+        serde_json::from_str(meta).unwrap_or_else(|error| panic!("{meta}: {error}"))
+    }
+
+    fn trace_id(trace: Option<Arc<TraceContext>>) -> Option<String> {
+        trace.map(|trace| trace.trace_id()).as_ref().map(TraceId::to_string)
+    }
+
+    #[test]
+    fn a_trace_is_read_and_written() {
+        let meta = format!(
+            r#"{{"progressToken":[1],"traceparent":"{TEXT}","contextId":"c","tracestate":"a=1"}}"#
+        );
+        let read = read(&meta);
+        assert_eq!(read.context.as_deref(), Some("c"));
+        let trace = read.trace.clone().expect("a trace");
+        assert_eq!((trace.traceparent(), trace.tracestate()), (TEXT.to_owned(), Some("a=1")));
+        let written = serde_json::to_string(&read).expect("JSON");
+        let expected = format!(r#"{{"contextId":"c","traceparent":"{TEXT}","tracestate":"a=1"}}"#);
+        assert_eq!(written, expected);
+        assert!(MetaParams::of(None, None).is_none());
+    }
+
+    #[test]
+    fn a_value_that_is_none_breaks_nothing() {
+        let long = format!("\"{}\"", "0".repeat(100_000));
+        let upper = format!("\"{}\"", TEXT.to_uppercase());
+        let surrogate = r#""\ud800""#;
+        let values = ["null", "7", "1e999", "true", "[]", r#"{"a":{}}"#, r#""""#, r#""00""#];
+        for value in values.into_iter().chain([surrogate, &*long, &*upper]) {
+            let meta = format!(r#"{{"contextId":"c","traceparent":{value}}}"#);
+            assert_eq!(read(&meta).context.as_deref(), Some("c"), "{value}");
+            assert!(read(&meta).trace.is_none(), "{value}");
+            let meta = format!(r#"{{"traceparent":"{TEXT}","tracestate":{value}}}"#);
+            let trace = read(&meta).trace.expect("whatever tracestate is");
+            assert_eq!(trace.tracestate(), None, "{value}");
+        }
+        let twice = format!(r#"{{"traceparent":"{TEXT}","x":1,"traceparent":"{TEXT}"}}"#);
+        assert!(read(&twice).trace.is_none(), "who knows which is right");
+        assert!(serde_json::from_str::<MetaParams>("[]").is_err());
+    }
+
+    #[test]
+    fn params_of_any_call_may_name_a_trace() {
+        let named = |params: &str| {
+            let params = RawValue::from_string(params.to_owned()).expect("JSON");
+            trace_id(named_trace(&params))
+        };
+        let meta = format!(r#"{{"traceparent":"{TEXT}"}}"#);
+        let expected = Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned());
+        assert_eq!(named(&format!(r#"{{"a":[1],"_meta":{meta}}}"#)), expected);
+        for other in [format!("[{meta}]"), meta.clone(), format!(r#"{{"_meta":[{meta}]}}"#)] {
+            assert_eq!(named(&other), None, "{other}");
+        }
+        assert_eq!(named(&format!(r#"{{"_meta":{meta},"_meta":{meta}}}"#)), None);
+    }
+}
