@@ -248,6 +248,14 @@ impl PartialEq for ForeignCall {
 }
 
 impl Request {
+    /// The trace that the job belongs to, if it asks for a job that belongs to one.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match self {
+            Self::Work(task) | Self::Delegate(task) => task.trace_id(),
+            Self::Info | Self::Service | Self::Idle(_) => None,
+        }
+    }
+
     /// Whether it asks an agent for its load or a free slot, and for no job.
     pub const fn is_probe(&self) -> bool {
         matches!(self, Self::Info | Self::Service | Self::Idle(_))

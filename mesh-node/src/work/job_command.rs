@@ -183,7 +183,22 @@ pub(super) fn environment(task: &Task) -> Vec<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
+    use mesh_core::trace::TraceContext;
+
     use super::*;
+
+    #[test]
+    fn a_worker_that_stays_gets_the_trace_as_params_have_it() {
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = TraceContext::parse(traceparent, Some("a=1")).expect("a context");
+        let program = JobCommand { program: String::new(), args: vec![], agent_url: String::new() };
+        let input = |task: &Task| JobInput::new(task, &program).named(7, task).to_json();
+        let plain = Task::new("x");
+        assert!(!input(&plain).contains("_meta"));
+        let meta = format!(r#""_meta":{{"traceparent":"{traceparent}","tracestate":"a=1"}}"#);
+        let traced = input(&plain.in_trace(trace.into()));
+        assert!(traced.contains(&meta), "{traced}");
+    }
 
     #[test]
     fn a_program_is_an_executable_file() {
