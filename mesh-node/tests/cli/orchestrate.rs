@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, Service, mesh, output};
+use crate::process::{Process, Service, mesh, output, until};
 
 fn two_agents(registry: &str) -> [Service; 2] {
     ["a", "b"]
@@ -142,4 +142,42 @@ fn up_finds_another_port_if_the_usual_one_is_taken() {
     up.line("Processed: parallel workload");
     up.signal("TERM");
     assert!(up.end().success());
+}
+
+/// Whoever sits at a terminal opens the page with one key, and is told its address if that fails.
+#[cfg(target_os = "linux")]
+#[test]
+fn up_opens_its_page_at_a_terminal() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let opener = folder.path().join("xdg-open");
+    let write = |script: &str| {
+        std::fs::write(&opener, script).expect("written");
+        std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o700))
+            .expect("executable");
+    };
+    write("#!/bin/sh\necho \"$1\" > \"$0.opened\"\n");
+    let up = format!("{} up --listen 127.0.0.1:0 --demand 1ms", env!("CARGO_BIN_EXE_mesh"));
+    // It gives the command a terminal.
+    let mut command = std::process::Command::new("script");
+    command.args(["--quiet", "--return", "--command", &up, "/dev/null"]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.stdin(std::process::Stdio::piped());
+    command.env("PATH", format!("{}:{path}", folder.path().display()));
+    let mut up = Process::start(command);
+    let page = up.line("dashboard ");
+    let page = page.split_whitespace().nth(1).expect("an address").to_owned();
+    up.line("Enter opens the dashboard");
+    up.write("\n");
+    let opened = folder.path().join("xdg-open.opened");
+    until("the page is opened", || {
+        std::fs::read_to_string(&opened).is_ok_and(|opened| opened.trim() == page)
+    });
+    write("#!/bin/sh\nexit 3\n");
+    up.write("\n");
+    let said = up.line("did not open a browser");
+    assert!(said.contains(&page), "{said}");
+    up.signal("TERM");
+    up.end();
 }

@@ -95,6 +95,12 @@ impl Process {
         assert!(status.expect("kill").success());
     }
 
+    /// Writes to its standard input, which is a pipe.
+    pub(crate) fn write(&mut self, text: &str) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input.write_all(text.as_bytes()).expect("written");
+    }
+
     /// Waits for its end.
     pub(crate) fn end(&mut self) -> ExitStatus {
         self.child.wait().expect("its end")

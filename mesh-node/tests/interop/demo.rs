@@ -126,7 +126,7 @@ fn policies_that_ask_for_free_slots_serve_the_demo() {
     let registry = Service::registry(&[]);
     let demo = demo_agent(python, "demo", &registry.address);
     await_listed(&registry.address, &["demo"]);
-    for policy in ["pull", "join_idle_queue"] {
+    let serve = |policy: &str| {
         let options = [&PATIENT[..], &["--policy", policy]].concat();
         let ours = Service::agent(policy, &registry.address, &options);
         ours.await_peers(1);
@@ -137,7 +137,12 @@ fn policies_that_ask_for_free_slots_serve_the_demo() {
         }
         let (_, page) = try_http(&ours.address, "GET", "/metrics", "").expect("a page");
         assert!(!page.contains("mesh_passed_over_total{"), "{page}");
-    }
+    };
+    std::thread::scope(|scope| {
+        for policy in ["pull", "join_idle_queue"] {
+            scope.spawn(move || serve(policy));
+        }
+    });
 }
 
 /// An agent of the demo as the upstream of one of ours: its own method, and its errors.

@@ -107,6 +107,10 @@ fn a_mesh_with_certificates_works_and_nobody_else_gets_in() {
     );
     let (status, _, stderr) = output(&orchestrate);
     assert!(!status.success() && stderr.contains("TLS"), "{stderr}");
+    // With TLS, but without a certificate.
+    let ca = folder.text("ca.pem");
+    let (status, _, stderr) = output(&[&orchestrate[..], &["--tls-ca", &ca]].concat());
+    assert!(!status.success() && stderr.contains("asks for a certificate"), "{stderr}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use super::candidates::{MODIFIERS, Modified, candidates, label, with_modifiers};
 use super::course::{Course, Progress, SituationKey, labels};
 use super::findings::{Eliminated, Merit, ModifierEffect, Recommendation};
+use super::outlook::ContestPart;
 use super::reasons::TriedModifier;
 use super::situations::{AS_WRITTEN, Battery, RunLength};
 use super::{RecommendError, tune};
@@ -65,6 +66,18 @@ pub(super) struct Thoroughness {
     ladder: &'static [u32],
 }
 
+impl Thoroughness {
+    /// The seeds of the screening, the selection and the confirmation.
+    pub(super) fn seeds(&self) -> [u64; 3] {
+        [self.screening, self.selection, self.confirmation]
+    }
+
+    /// The numbers of other loads: with every trouble, and with none.
+    pub(super) fn rungs(&self) -> [usize; 2] {
+        [self.loads.len(), self.ladder.len()]
+    }
+}
+
 const FULL: Thoroughness = Thoroughness {
     screening: 5,
     selection: 10,
@@ -87,10 +100,6 @@ const QUICK: Thoroughness = Thoroughness {
 pub(super) const OWN_LOAD: u32 = 100;
 /// The first seed of the confirmation: the choice has not seen it.
 const CONFIRMATION: u64 = 1_001;
-/// At most so many policies are confirmed, and the current one beside them.
-const FINALISTS: usize = 4;
-/// So many policies are tried with modifiers and tuned.
-const IMPROVED: usize = 2;
 /// The choice is made anew at most so often, less one, because other seeds contradict it.
 const ROUNDS: usize = 3;
 /// A mesh is saturated if a smaller share of the requests is answered.
@@ -169,6 +178,11 @@ pub(super) struct Contest<'a> {
 }
 
 impl Contest<'_> {
+    /// At most so many policies are confirmed, and the current one beside them.
+    pub(super) const FINALISTS: usize = 4;
+    /// So many policies are tried with modifiers and tuned.
+    pub(super) const IMPROVED: usize = 2;
+
     fn enter(&mut self, candidates: Vec<Table>) {
         let added = self.course.add(candidates);
         self.field.extend(added);
@@ -176,8 +190,10 @@ impl Contest<'_> {
 
     fn hold(&mut self) -> Result<Confirmed, RecommendError> {
         let Thoroughness { screening, selection, .. } = self.thoroughness;
+        self.course.to_come = self.most_runs_from(ContestPart::Screening);
         self.stage("screening", 1..=screening)?;
         if selection > screening {
+            self.course.to_come = self.most_runs_from(ContestPart::Selection);
             self.stage("selection", 1..=selection)?;
         }
         if self.course.requests == 0 {
@@ -233,8 +249,9 @@ impl Contest<'_> {
     /// Tries the best policies with modifiers and, if asked for, with other parameters.
     fn improve(&mut self, selection: u64) -> Result<(), RecommendError> {
         let seeds: Vec<u64> = (1..=selection).collect();
-        let best: Vec<Table> = self.ranked(&seeds).into_iter().take(IMPROVED).collect();
+        let best: Vec<Table> = self.ranked(&seeds).into_iter().take(Self::IMPROVED).collect();
         if self.spec.tunes {
+            self.course.to_come = self.most_runs_from(ContestPart::Tuning);
             // The course knows them already.
             let tuned = tune::tune(self, &best)?;
             let situations = self.own_situations();
@@ -253,11 +270,12 @@ impl Contest<'_> {
     /// Tries the best policies with modifiers. One that makes no policy better is dropped: it would
     /// be one more thing to operate.
     fn modify(&mut self, seeds: &[u64]) -> Result<(), RecommendError> {
-        let best: Vec<Table> = self.ranked(seeds).into_iter().take(IMPROVED).collect();
+        let best: Vec<Table> = self.ranked(seeds).into_iter().take(Self::IMPROVED).collect();
         let (modified, left_out) = with_modifiers(&self.file.scenario, &best, &self.spec.modifiers);
         self.left_out.extend(left_out.iter().map(|(name, why)| format!("{name}: {why}")));
         let tables: Vec<Table> = modified.iter().map(|with| with.table.clone()).collect();
         let tables = self.course.add(tables);
+        self.course.to_come = self.most_runs_from(ContestPart::Modifiers);
         let situations = self.own_situations();
         self.course.run("modifiers", &situations, &labels(&tables), seeds)?;
         for (table, Modified { base, modifier, .. }) in tables.into_iter().zip(modified) {
@@ -278,6 +296,7 @@ impl Contest<'_> {
     fn loads(&mut self, seeds: &[u64]) -> Result<(), RecommendError> {
         let Thoroughness { loads, ladder, .. } = self.thoroughness;
         let mut policies = labels(&self.field);
+        self.course.to_come = self.most_runs_from(ContestPart::Loads);
         for (load, with_troubles) in
             loads.iter().map(|load| (*load, true)).chain(ladder.iter().map(|load| (*load, false)))
         {
@@ -288,7 +307,7 @@ impl Contest<'_> {
                 break;
             }
             self.course.run(&stage, &[calm], &policies, seeds)?;
-            policies.retain(|policy| self.course.answered(calm, policy) >= SATURATED);
+            policies.retain(|policy| self.course.answered(calm, policy, seeds) >= SATURATED);
             if policies.is_empty() {
                 break;
             }
@@ -314,8 +333,9 @@ impl Contest<'_> {
         }
         let ranked = self.ranked(seen);
         let current = self.spec.current.as_deref();
-        let is_final =
-            |(place, policy): &(usize, Table)| *place < FINALISTS || current == Some(label(policy));
+        let is_final = |(place, policy): &(usize, Table)| {
+            *place < Self::FINALISTS || current == Some(label(policy))
+        };
         let (finalists, others): (Vec<_>, Vec<_>) =
             ranked.into_iter().enumerate().partition(is_final);
         self.field = finalists.into_iter().map(|(_, policy)| policy).collect();
@@ -331,6 +351,7 @@ impl Contest<'_> {
         let mut first = CONFIRMATION;
         for round in 1.. {
             let fresh: Vec<u64> = (first..first + self.thoroughness.confirmation).collect();
+            self.course.to_come = self.most_runs_from(ContestPart::Confirmation);
             self.course.run("confirmation", &situations, &labels(&self.field), &fresh)?;
             let ranking = self.ranking(&fresh);
             let holds = ranking.first.as_ref().is_none_or(|first| first.best.contains(&0));
@@ -355,6 +376,7 @@ impl Contest<'_> {
         fresh: Vec<u64>,
     ) -> Result<Confirmed, RecommendError> {
         let choice = label(&self.field[0]).to_owned();
+        self.course.to_come = self.most_runs_from(ContestPart::Reasons);
         let has_winner = ranking.winner().is_some();
         let merit = if has_winner { None } else { self.merit(&choice, &fresh)? };
         let modifiers = self.effects(&fresh)?;

@@ -23,8 +23,9 @@ pub(super) type SituationKey = (&'static str, u32);
 
 /// Who is told how far the runs have come.
 pub trait Progress {
-    /// A stage begins: these runs will be carried out.
-    fn begin(&mut self, stage: &str, runs: &[Run<'_>]);
+    /// A stage begins: these runs will be carried out, and at most `later` others after them, unless
+    /// the confirmation contradicts the choice.
+    fn begin(&mut self, stage: &str, runs: &[Run<'_>], later: usize);
     /// How far one of them has come. If it breaks, the recommendation is given up.
     fn update(&mut self, news: RunProgress) -> ControlFlow<()>;
     /// The stage is over.
@@ -48,6 +49,8 @@ pub(super) struct Course<'p> {
     /// The situations with the present candidates.
     situations: BTreeMap<SituationKey, Situation>,
     figures: Figures,
+    /// How many more there may be, the next ones among them.
+    pub(super) to_come: usize,
     /// How many runs have been carried out.
     pub(super) runs: usize,
     /// How many requests were counted in them.
@@ -66,6 +69,7 @@ impl<'p> Course<'p> {
             progress,
             situations: BTreeMap::new(),
             figures: Figures::new(),
+            to_come: 0,
             runs: 0,
             requests: 0,
         }
@@ -143,7 +147,8 @@ impl<'p> Course<'p> {
         if runs.is_empty() {
             return Ok(());
         }
-        self.progress.begin(stage, &runs);
+        self.to_come = self.to_come.saturating_sub(runs.len());
+        self.progress.begin(stage, &runs, self.to_come);
         let (progress, figures) = (&mut *self.progress, &mut self.figures);
         let mut done = 0;
         let ended = run_each(
@@ -177,12 +182,13 @@ impl<'p> Course<'p> {
         self.figures.get(&(key, policy.to_owned()))
     }
 
-    /// The share of requests that were answered in a situation under a policy, over all runs; 0 if
-    /// there are none.
-    pub(super) fn answered(&self, key: SituationKey, policy: &str) -> f64 {
+    /// The share of requests that were answered in a situation under a policy, over all runs with
+    /// these seeds; 0 if there are none.
+    pub(super) fn answered(&self, key: SituationKey, policy: &str, seeds: &[u64]) -> f64 {
         let mut requests = OutcomeCounts::default();
-        let runs = self.figures(key, policy).into_iter().flat_map(BTreeMap::values);
-        runs.for_each(|run| requests.merge(&run.requests));
+        let runs = self.figures(key, policy).into_iter().flatten();
+        let counted = runs.filter(|(seed, _)| seeds.contains(seed));
+        counted.for_each(|(_, run)| requests.merge(&run.requests));
         requests.answered as f64 / requests.sent.max(1) as f64
     }
 
@@ -296,4 +302,31 @@ fn over_all(runs: &[&RunFigures]) -> MeasuredFigures {
 /// The labels of these policies.
 pub(super) fn labels(policies: &[Table]) -> Vec<String> {
     policies.iter().map(|policy| label(policy).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::example::small;
+
+    /// Each situation counts the same, however many requests it has, and each fate is its own.
+    #[test]
+    fn fates_are_means_over_situations() {
+        let run = |[answered, refused, timed_out, lost]: [u64; 4]| RunFigures {
+            requests: OutcomeCounts {
+                sent: answered + refused + timed_out + lost,
+                answered,
+                refused,
+                timed_out,
+                lost,
+            },
+            ..RunFigures::of(&small().runs[0])
+        };
+        let runs = [run([10, 0, 0, 0]), run([40, 30, 0, 20]), run([0, 0, 0, 0])];
+        let OutcomeCounts { sent, answered, refused, timed_out, lost } =
+            over_all(&runs.each_ref()).requests;
+        assert_eq!(sent, 100);
+        // (1 + 4/9) / 2, (3/9) / 2 and (2/9) / 2 of them; none timed out but by rounding.
+        assert_eq!([answered, refused, timed_out, lost], [72, 17, 0, 11]);
+    }
 }

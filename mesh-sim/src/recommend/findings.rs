@@ -270,7 +270,7 @@ impl Seen<'_, '_> {
             let key = (*trouble, *load);
             *trouble == super::TROUBLES[0].name
                 && *name == entrant.label
-                && self.course.answered(key, name) >= SATURATED
+                && self.course.answered(key, name, self.fresh) >= SATURATED
         });
         Finalist {
             policy: entrant.label.to_owned(),

@@ -10,6 +10,7 @@ mod choice;
 mod course;
 mod findings;
 mod merits;
+mod outlook;
 mod page;
 mod reasons;
 mod results;

@@ -2,7 +2,7 @@
 
 use super::choice::OWN_LOAD;
 use super::findings::{Finalist, NO_EFFECT};
-use super::table::{merit, rivals, shortfall};
+use super::table::{hidden, merit, rivals, shortfall, telling};
 use super::{RecommendSpec, Recommendation, TROUBLES};
 use crate::experiment::RanBy;
 use crate::figures::{Figure, Latencies, Unit};
@@ -28,7 +28,8 @@ pub(super) fn render(found: &Recommendation) -> String {
     let note = "Rows are the policies that were compared to the end, columns the situations, at \
                 the scenario's own load. \u{2605} is the best of its column; the darker a cell, the \
                 further it is from the best. The seeds are not those of the choice.";
-    page.section("Score card", note, &score_cards(found));
+    let note = [Some(note.to_owned()), hidden(found)].into_iter().flatten().collect::<Vec<_>>();
+    page.section("Score card", &note.join(" "), &score_cards(found));
     page.section("What was simulated", "", &simulated(found));
     if found.finalists.len() > 1 {
         let note = format!(
@@ -47,9 +48,9 @@ pub(super) fn render(found: &Recommendation) -> String {
     page.render()
 }
 
-/// The figures that decide.
+/// The figures that decide, as far as they tell anything.
 fn shown(found: &Recommendation) -> impl Iterator<Item = &'static Figure> {
-    found.base.scenario.objective.by().iter().copied()
+    telling(found).into_iter()
 }
 
 fn text(figure: &Figure, value: f64) -> String {

@@ -4,7 +4,7 @@ use super::choice::{OWN_LOAD, SATURATED};
 use super::findings::{Finalist, ModifierEffect, NO_EFFECT};
 use super::situations::AS_WRITTEN;
 use super::{Recommendation, SituationFigures, TROUBLES};
-use crate::figures::{Figure, Unit};
+use crate::figures::{FIGURES, Figure, Measure, Unit};
 use crate::format;
 use crate::report::table::{layout, wrapped};
 
@@ -13,7 +13,9 @@ const LABEL: usize = 17;
 /// The score card has so many policies.
 const COLUMNS: usize = 3;
 /// It has the first figures of the objective.
-const FIGURES: usize = 2;
+const CARD_FIGURES: usize = 2;
+/// From this share of the deadline on, a latency is as good as the deadline: histograms round.
+const AT_DEADLINE: f64 = 0.99;
 /// So many situations in which others are better are listed, and so many eliminated policies.
 const LISTED: usize = 8;
 
@@ -77,7 +79,13 @@ pub(super) fn rivals(found: &Recommendation) -> String {
         [others @ .., last] => format!("{} and {last}", others.join(", ")),
     };
     match best.contains(&found.choice) {
-        true => format!("; {named} may be as good"),
+        true => {
+            let (points, percent) = found.base.scenario.objective.margins();
+            format!(
+                "; {named} may be as good: over all situations together, they differ by less than \
+                 {points} points and {percent} %, or by chance"
+            )
+        }
         false => format!(", though the last seeds prefer {named}"),
     }
 }
@@ -122,8 +130,8 @@ fn modifiers(found: &Recommendation) -> String {
 fn score_card(found: &Recommendation) -> String {
     let shown: Vec<&str> =
         found.finalists.iter().take(COLUMNS).map(|finalist| &*finalist.policy).collect();
-    let by = found.base.scenario.objective.by();
-    let by = &by[..by.len().min(FIGURES)];
+    let by = telling(found);
+    let by = &by[..by.len().min(CARD_FIGURES)];
     let headings: Vec<&str> = by.iter().map(|figure| figure.heading).collect();
     let mut header = vec![headings.join(", ")];
     header.extend(shown.iter().map(|label| format::ellipsis(label, LABEL)));
@@ -146,7 +154,38 @@ fn score_card(found: &Recommendation) -> String {
         row.push(String::new());
         rows.push(row);
     }
-    format!("\n{}", layout(&rows))
+    let note = hidden(found).map(|note| wrapped(&note, 1, 3)).unwrap_or_default();
+    format!("\n{}{note}", layout(&rows))
+}
+
+/// The figures that decide. In place of a latency that is nothing but the deadline in every situation
+/// there is the median, which may still tell policies apart.
+pub(super) fn telling(found: &Recommendation) -> Vec<&'static Figure> {
+    let median = FIGURES.iter().find(|figure| figure.measure == Measure::Quantile(0.5));
+    let mut telling = Vec::new();
+    for figure in found.base.scenario.objective.by() {
+        let shown = median.filter(|_| is_deadline(found, figure)).unwrap_or(*figure);
+        if !telling.contains(&shown) {
+            telling.push(shown);
+        }
+    }
+    telling
+}
+
+/// Why one of the figures that decide is not shown.
+pub(super) fn hidden(found: &Recommendation) -> Option<String> {
+    let hidden = found.base.scenario.objective.by().iter().find(|by| is_deadline(found, by))?;
+    let deadline = found.base.scenario.workload.longest_deadline().as_nanos() as f64;
+    let (heading, deadline) = (hidden.heading, hidden.text(deadline));
+    Some(format!("{heading} is not shown: it is the deadline, {deadline}, in every situation."))
+}
+
+/// Whether a latency is the deadline for all finalists, whatever goes wrong: unanswered requests count
+/// with their whole deadline.
+fn is_deadline(found: &Recommendation, figure: &Figure) -> bool {
+    let least = AT_DEADLINE * found.base.scenario.workload.longest_deadline().as_nanos() as f64;
+    let mut own = found.confirmed().filter(|figures| figures.load == OWN_LOAD);
+    figure.unit == Unit::Latency && own.all(|figures| figures.value(figure) >= least)
 }
 
 fn cell(figures: &SituationFigures, by: &[&Figure]) -> String {

@@ -34,10 +34,19 @@ rate = 42
 demand = { kind = "exponential", mean = "100ms" }
 "#;
 
-struct Silent;
+/// Holds each stage to what those before it have announced.
+#[derive(Default)]
+struct Onlooker {
+    most: Option<usize>,
+}
 
-impl Progress for Silent {
-    fn begin(&mut self, _: &str, _: &[Run<'_>]) {}
+impl Progress for Onlooker {
+    fn begin(&mut self, stage: &str, runs: &[Run<'_>], later: usize) {
+        // A second confirmation means that the first has contradicted the choice.
+        let most = self.most.replace(later).filter(|_| stage != "confirmation");
+        let now = runs.len() + later;
+        assert!(most.is_none_or(|most| now <= most), "{stage}: {now} runs, {most:?} announced");
+    }
     fn update(&mut self, news: RunProgress) -> ControlFlow<()> {
         to_the_end(news)
     }
@@ -52,7 +61,7 @@ fn quick(policies: &[&str]) -> RecommendSpec {
 fn on(text: &str, spec: &RecommendSpec, threads: usize) -> Recommendation {
     let file = ScenarioFile::parse(text, "fleet.toml").unwrap_or_else(|found| panic!("{found}"));
     let threads = NonZero::new(threads).unwrap();
-    recommend(&file, spec, threads, &mut Silent).unwrap()
+    recommend(&file, spec, threads, &mut Onlooker::default()).unwrap()
 }
 
 /// The policies of the fleet and those that are built in, as far as they are named.
@@ -78,6 +87,15 @@ fn one_slot_per_agent_is_no_case_for_chance() {
     assert!(found.is_clear, "{}", table(&found));
     let out: BTreeSet<&str> = found.eliminated.iter().map(|out| &*out.policy).collect();
     assert!(out.contains("random"), "{out:?}");
+
+    // As long as nearly all are answered, limits do not decide.
+    assert!(!card.contains("no policy answers more than"), "{card}");
+    for calm in found.situations.iter_mut().filter(|one| one.trouble == TROUBLES[0].name) {
+        calm.success = 0.7856;
+    }
+    let card = table(&found);
+    let card = card.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(card.contains("no policy answers more than 78.56 % of the requests"), "{card}");
 }
 
 /// Nothing tells two equal policies apart, but chance is worse than both.
@@ -102,7 +120,7 @@ fn where_nobody_wins_the_choice_still_has_a_merit() {
 struct BreaksOff(usize);
 
 impl Progress for BreaksOff {
-    fn begin(&mut self, _: &str, _: &[Run<'_>]) {
+    fn begin(&mut self, _: &str, _: &[Run<'_>], _: usize) {
         self.0 = self.0.wrapping_sub(1);
     }
     fn update(&mut self, news: RunProgress) -> ControlFlow<()> {
@@ -238,7 +256,8 @@ fn labels_of_the_file_may_look_like_ours() {
     assert!(found.modifiers.iter().all(|effect| effect.modifier == "eject"));
     spec.modifiers = vec!["reject".to_owned()];
     let file = ScenarioFile::parse(&text, "fleet.toml").unwrap();
-    let error = recommend(&file, &spec, NonZero::<usize>::MIN, &mut Silent).unwrap_err();
+    let error =
+        recommend(&file, &spec, NonZero::<usize>::MIN, &mut Onlooker::default()).unwrap_err();
     assert!(error.to_string().starts_with("no modifier `reject`; there are: eject, "));
 }
 
@@ -257,7 +276,7 @@ fn what_is_not_told_apart_is_not_called_worse() {
 #[test]
 fn a_policy_that_is_not_there_is_named() {
     let file = ScenarioFile::parse(FLEET, "fleet.toml").unwrap();
-    let ask = |spec| recommend(&file, &spec, NonZero::<usize>::MIN, &mut Silent);
+    let ask = |spec| recommend(&file, &spec, NonZero::<usize>::MIN, &mut Onlooker::default());
     let error = ask(quick(&["rnadom"])).unwrap_err().to_string();
     assert!(
         error.starts_with("no policy `rnadom` here; did you mean `random`? there are: "),
@@ -267,7 +286,8 @@ fn a_policy_that_is_not_there_is_named() {
     let bursts = "rate = 0.00001\nbursts = [{ at = \"1s\", for = \"1s\", factor = 2 }]";
     let rare = FLEET.replace("rate = 42", bursts);
     let rare = ScenarioFile::parse(&rare, "rare.toml").unwrap();
-    let error = recommend(&rare, &quick(&["random"]), NonZero::<usize>::MIN, &mut Silent);
+    let error =
+        recommend(&rare, &quick(&["random"]), NonZero::<usize>::MIN, &mut Onlooker::default());
     assert!(error.unwrap_err().to_string().starts_with("no request counted"));
     let spec = RecommendSpec { current: Some("mine".to_owned()), ..RecommendSpec::default() };
     assert!(ask(spec).unwrap_err().to_string().contains("`mine`"));

@@ -20,6 +20,12 @@ const REACH: f64 = 4.0;
 const FIRST_SEED: u64 = 501;
 /// The number of seeds with which the search begins.
 const FIRST_SEEDS: u64 = 2;
+/// At most so many runs search the settings of a policy in one situation: those of all settings with
+/// the first seeds, and as many again for each doubling of the seeds, of which half are new.
+pub(super) const MOST_RUNS: usize = {
+    let first = SETTINGS * FIRST_SEEDS as usize;
+    first + (SETTINGS.ilog2() as usize - 1) * first / 2
+};
 
 /// The best settings that were found for each of these policies, with the policy's label. A policy
 /// without parameters has none.

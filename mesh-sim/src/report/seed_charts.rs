@@ -50,7 +50,7 @@ pub(crate) fn forest(
     let rows: Vec<ChartRow> = others.iter().map(row).collect();
     let numbers = rows.iter().flat_map(ChartRow::numbers).chain([0.0]);
     let x = Axis::fitting(numbers.collect::<Vec<_>>().into_iter(), quantity);
-    let caption = format!("{} less that of {baseline}", figure.heading);
+    let caption = format!("{}: difference from {baseline}", figure.heading);
     RowChart { caption: &caption, x, zero: Some(0.0), rows }.render()
 }
 

@@ -14,7 +14,7 @@ use crate::scenario::Diagnostics;
 #[non_exhaustive]
 pub enum SimulationError {
     /// The scenario has mistakes, or fields that the engine can't honour.
-    #[error("{0}")]
+    #[error(transparent)]
     Scenario(#[from] Diagnostics),
     /// The caller selected a policy that the scenario doesn't have.
     #[error("{0}")]

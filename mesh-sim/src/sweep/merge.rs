@@ -66,7 +66,7 @@ pub enum MergeError {
     #[error(transparent)]
     Ambiguous(#[from] AmbiguousResults),
     /// The sweep that the parts name can't be carried out.
-    #[error("{0}")]
+    #[error(transparent)]
     Sweep(#[from] SweepError),
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 
 use tempfile::TempDir;
 
@@ -15,6 +16,8 @@ use super::python::has_python;
 const LONG_SECONDS: u32 = 3;
 /// Every other command ends by itself within this time.
 const SECONDS: u32 = 240;
+/// So many pages are gone through at the same time.
+const WORKERS: usize = 2;
 /// The exit code of `timeout` if it ended the command.
 const ENDED: i32 = 124;
 /// The programs whose commands are run. `cargo` is not among them: it would build.
@@ -131,47 +134,65 @@ fn stands_in(shown: &[String], text: &str) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn every_command_of_the_documents_runs_and_prints_what_they_show() {
-    let mut count = 0;
-    let mut missing = BTreeSet::new();
+/// What became of the commands of a page.
+#[derive(Default)]
+struct PageOutcome {
+    /// How many ran.
+    count: usize,
+    /// The programs that are not there.
+    missing: BTreeSet<String>,
+}
+
+/// Runs the commands of a page, one after the other.
+fn run_page(path: &Path) -> PageOutcome {
+    let mut outcome = PageOutcome::default();
     let programs = Path::new(env!("CARGO_BIN_EXE_mesh-sim")).parent().unwrap();
-    for path in pages() {
-        // Its session has a test of its own.
-        if path.ends_with("docs/exploring.md") {
+    let page = fs::read_to_string(path).unwrap();
+    let mut folder = None;
+    for ShownCommand { command, is_long, shown } in commands(&page) {
+        let program = command.split(' ').next().unwrap_or_default();
+        if !PROGRAMS.contains(&program) {
             continue;
         }
-        let page = fs::read_to_string(&path).unwrap();
-        let mut folder = None;
-        for ShownCommand { command, is_long, shown } in commands(&page) {
-            let program = command.split(' ').next().unwrap_or_default();
-            if !PROGRAMS.contains(&program) {
-                continue;
-            }
-            let is_there = match program.starts_with("mesh") {
-                true => programs.join(program).exists(),
-                false => has_python(),
-            };
-            if !is_there {
-                missing.insert(program.to_owned());
-                continue;
-            }
-            let folder = folder.get_or_insert_with(|| copy_of_the_project(&page));
-            let output = run(folder.path(), &command, if is_long { LONG_SECONDS } else { SECONDS });
-            let said = String::from_utf8_lossy(&output.stdout);
-            let complained = String::from_utf8_lossy(&output.stderr);
-            let place = format!("{}: {command}\n{said}{complained}", path.display());
-            let ended = code(&output);
-            assert!(ended == 0 || ended > 2, "exit code {ended} of {place}");
-            if ended == ENDED || ended == 137 {
-                assert!(is_long, "took too long: {place}");
-            } else if let Err(reason) = stands_in(&shown, &said) {
-                panic!("{reason} in {place}");
-            }
-            count += 1;
+        let is_there = match program.starts_with("mesh") {
+            true => programs.join(program).exists(),
+            false => has_python(),
+        };
+        if !is_there {
+            outcome.missing.insert(program.to_owned());
+            continue;
         }
+        let folder = folder.get_or_insert_with(|| copy_of_the_project(&page));
+        let output = run(folder.path(), &command, if is_long { LONG_SECONDS } else { SECONDS });
+        let said = String::from_utf8_lossy(&output.stdout);
+        let complained = String::from_utf8_lossy(&output.stderr);
+        let place = format!("{}: {command}\n{said}{complained}", path.display());
+        let ended = code(&output);
+        assert!(ended == 0 || ended > 2, "exit code {ended} of {place}");
+        if ended == ENDED || ended == 137 {
+            assert!(is_long, "took too long: {place}");
+        } else if let Err(reason) = stands_in(&shown, &said) {
+            panic!("{reason} in {place}");
+        }
+        outcome.count += 1;
     }
+    outcome
+}
+
+#[test]
+fn every_command_of_the_documents_runs_and_prints_what_they_show() {
+    // The session of that page has a test of its own.
+    let pages = pages().into_iter().filter(|path| !path.ends_with("docs/exploring.md"));
+    let left = Mutex::new(pages);
+    let next = || left.lock().unwrap().next();
+    let worker = || std::iter::from_fn(next).map(|path| run_page(&path)).collect::<Vec<_>>();
+    let outcomes: Vec<PageOutcome> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    let count: usize = outcomes.iter().map(|outcome| outcome.count).sum();
     assert!(count > 20, "{count} commands");
+    let missing: BTreeSet<String> = outcomes.into_iter().flat_map(|o| o.missing).collect();
     // The tests of the whole workspace build all programs, and CI has Python.
     if !missing.is_empty() {
         eprintln!("left out, because they are not built or not there: {missing:?}");

@@ -217,10 +217,8 @@ fn list(args: &ListKeysArgs) -> anyhow::Result<()> {
         print(&json_text(&keys.iter().map(entry).collect()));
         return Ok(());
     }
-    let mut text = format!(
-        "{:<10} {:<9} {:<16} {:<20} {:<21} {}\n",
-        "id", "role", "owner", "created", "expires", "names, note"
-    );
+    let mut text =
+        format!("{:<10} {:<9} {:<16} {:<21} {}\n", "id", "role", "owner", "expires", "names, note");
     for key in keys.iter() {
         let expires = match key.expires {
             None => "never".to_owned(),
@@ -229,9 +227,8 @@ fn list(args: &ListKeysArgs) -> anyhow::Result<()> {
         };
         let names: Vec<String> = key.names.iter().map(ToString::to_string).collect();
         let more = [names.join(","), key.note.clone()].join(" ");
-        let (id, role, owner, created) =
-            (key.id.as_str(), key.role.as_str(), &key.owner, key.created.to_string());
-        let line = format!("{id:<10} {role:<9} {owner:<16} {created:<20} {expires:<21} {more}");
+        let (id, role, owner) = (key.id.as_str(), key.role.as_str(), &key.owner);
+        let line = format!("{id:<10} {role:<9} {owner:<16} {expires:<21} {more}");
         text.push_str(&format!("{}\n", line.trim_end()));
     }
     print(&text);

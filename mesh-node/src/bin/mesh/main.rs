@@ -5,6 +5,7 @@
 mod addresses;
 mod agent;
 mod args;
+mod browser;
 mod call;
 mod certs;
 mod config;

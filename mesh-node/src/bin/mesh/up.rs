@@ -23,7 +23,7 @@ use super::remote_text::harmless;
 use super::secure_folder::{REGISTRY_NAME, SecureFolder};
 use super::security::SecurityArgs;
 use super::tls::TlsArgs;
-use super::{WrongUsage, agent, dashboard, identity, work};
+use super::{WrongUsage, agent, browser, dashboard, identity, work};
 use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.
@@ -75,27 +75,23 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let net = security.net(&registries, credentials);
     let scheme = net.scheme();
     print(&format!("registry      {scheme}://{address}/services\n"));
-    if args.viewers.is_on() {
-        print(&format!("dashboard     {}\n", dashboard::url(&net, &address)));
+    let page = args.viewers.is_on().then(|| dashboard::url(&net, &address));
+    if let Some(page) = &page {
+        print(&format!("dashboard     {page}\n"));
     }
 
     // The registry of this process alone: it says when the agents of this process are listed.
     let mesh = MeshClient::new(clock, vec![address.clone()], net);
-    let others = usize::from(args.agents) - 1;
-    for _ in 0..others {
-        local.start(&args.settings, &registries).await?;
-    }
-    mesh.await_agents(others, REGISTRATION).await?;
-    // The last agent starts when all others are listed, so it finds them in its first list of
-    // peers.
-    let last = local.start(&args.settings, &registries).await?;
-    mesh.await_agents(others + 1, REGISTRATION).await?;
+    let last = local.start_all(args, &registries, &mesh).await?;
 
     // After this time, each agent has sampled its CPU and memory once.
     tokio::time::sleep(args.settings.sample).await;
     let work = async {
         first_job(&mesh, &last, args).await;
         print(&meanwhile(local.secure.as_ref(), &address, &format!("{scheme}://{}", last.url)));
+        if let Some(page) = page {
+            browser::offer(page);
+        }
         std::future::pending::<()>().await;
     };
     tokio::select! {
@@ -137,6 +133,25 @@ struct LocalAgents {
 }
 
 impl LocalAgents {
+    /// Starts all agents and waits until they are listed; returns the last one.
+    async fn start_all(
+        &mut self,
+        args: &UpArgs,
+        registries: &[String],
+        mesh: &MeshClient,
+    ) -> anyhow::Result<ListedAgent> {
+        let others = usize::from(args.agents) - 1;
+        for _ in 0..others {
+            self.start(&args.settings, registries).await?;
+        }
+        mesh.await_agents(others, REGISTRATION).await?;
+        // The last agent starts when all others are listed, so it finds them in its first list of
+        // peers.
+        let last = self.start(&args.settings, registries).await?;
+        mesh.await_agents(others + 1, REGISTRATION).await?;
+        Ok(last)
+    }
+
     /// Starts one more agent, on a free port and under a name that no other one here has.
     async fn start(
         &mut self,
@@ -198,6 +213,7 @@ async fn listen(wanted: Option<&str>) -> anyhow::Result<TcpListener> {
     match TokioNet.bind(&REGISTRY.to_string()).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            say(&format!("something else listens on {REGISTRY}, so another port is taken"));
             identity::bind(&SocketAddr::new(REGISTRY.ip(), 0).to_string()).await
         }
         Err(error) => Err(error.into()),

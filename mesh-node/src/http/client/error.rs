@@ -38,6 +38,9 @@ pub enum HttpError {
         /// Whom its certificate should name.
         expected: String,
     },
+    /// The destination has ended the handshake because it wants to see a certificate.
+    #[error("talk to a service that asks for a certificate (with mesh: --tls-cert and --tls-key)")]
+    CertificateRequired,
     /// The destination has as many open connections as
     /// [`open_per_destination`](super::super::ClientLimits::open_per_destination) allows.
     #[error("open one more connection to {destination}: {limit} are open")]
@@ -75,6 +78,7 @@ impl HttpError {
             Self::Invalid { .. }
             | Self::Connect { .. }
             | Self::WrongPeer { .. }
+            | Self::CertificateRequired
             | Self::TooManyOpen { .. } => true,
             Self::Timeout { sent } => !sent,
             Self::Broken(_) | Self::TooLarge { .. } | Self::BadResponse(_) => false,
@@ -82,7 +86,10 @@ impl HttpError {
     }
 
     pub(super) fn connect(destination: &str, source: io::Error) -> Self {
-        Self::Connect { destination: destination.into(), source }
+        match asks_for_certificate(&source) {
+            true => Self::CertificateRequired,
+            false => Self::Connect { destination: destination.into(), source },
+        }
     }
 
     /// The error for a body that could not be read, whose limit is `limit` bytes.
@@ -95,6 +102,22 @@ impl HttpError {
 
     /// The error for a request that was sent before hyper failed.
     pub(super) fn after_sending(error: hyper::Error) -> Self {
-        if error.is_parse() { Self::BadResponse(error) } else { Self::Broken(error.into()) }
+        match error {
+            error if error.is_parse() => Self::BadResponse(error),
+            // With TLS 1.3 the request may be on its way before the server has seen that there is no
+            // certificate. It has not read it.
+            error if asks_for_certificate(&error) => Self::CertificateRequired,
+            error => Self::Broken(error.into()),
+        }
     }
+}
+
+/// Whether the other side has ended the handshake with the alert that it wants a certificate. What
+/// speaks TLS is behind a feature, so the words of its error are looked at.
+fn asks_for_certificate(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().ends_with("alert: CertificateRequired")
 }

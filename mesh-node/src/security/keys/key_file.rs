@@ -164,7 +164,7 @@ struct RawKeyFile {
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// It can't be read or written.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     /// It is not a file of keys.
     #[error("line {line}: {message}")]

@@ -22,11 +22,9 @@ use super::output::listen;
 use super::progress::RunsBar;
 use super::{SimExit, complain, failed, print, print_text, say};
 
-/// All stages together seldom take more than so many times as long as the first: as they are, and
-/// with `--quick`.
-const STAGES: [f64; 2] = [7.0, 4.0];
-/// The estimate is made from so many runs.
-const SAMPLES: usize = 4;
+/// The estimate is made from so many runs. Runs come by situation, policy and seed: a number that
+/// divides none of these takes all kinds of them.
+const SAMPLES: usize = 13;
 
 /// What takes longer than this in all is said with what would be faster.
 const LONG: Duration = Duration::from_secs(20);
@@ -36,17 +34,17 @@ struct Stages<'a> {
     scenario: &'a Scenario,
     spec: &'a RecommendSpec,
     jobs: NonZero<usize>,
-    /// How many times as long as the first stage all may take.
-    stages: f64,
     /// When the first stage began.
     began: Option<Clock>,
+    /// How many runs have begun since.
+    runs: usize,
     bar: Option<RunsBar>,
     interrupt: Interrupt,
 }
 
 impl Stages<'_> {
-    /// Measures some of the runs of the first stage.
-    fn estimate(&self, runs: &[Run<'_>]) -> Duration {
+    /// How long a run takes, from some of the runs of the first stage.
+    fn sample(&self, runs: &[Run<'_>]) -> Duration {
         let samples: Vec<Run<'_>> =
             (0..SAMPLES).map(|part| runs[runs.len() * part / SAMPLES]).collect();
         let bar = RunsBar::new(&samples);
@@ -54,8 +52,16 @@ impl Stages<'_> {
         let go_on = |_| self.interrupt.flow();
         samples.iter().for_each(|run| drop(run.execute(EngineKind::Event, &go_on)));
         bar.finish();
-        let whole = self.stages * runs.len() as f64 / SAMPLES as f64 / self.jobs.get() as f64;
-        bar.elapsed().mul_f64(whole)
+        bar.elapsed() / SAMPLES as u32 / self.jobs.get() as u32
+    }
+
+    /// Says how long all will take.
+    fn estimate(&mut self, runs: &[Run<'_>], later: usize) {
+        let whole = self.sample(runs) * (runs.len() + later) as u32;
+        let faster = if whole > LONG { self.faster() } else { String::new() };
+        let whole = HumanDuration(whole);
+        say(wrapped(&format!("this may take up to {whole}{faster}"), 0, 2).trim_end());
+        self.began = Some(Clock::start());
     }
 
     /// What would be faster, in words.
@@ -82,19 +88,19 @@ impl Stages<'_> {
 }
 
 impl Progress for Stages<'_> {
-    fn begin(&mut self, stage: &str, runs: &[Run<'_>]) {
-        let so_far = match self.began {
-            Some(began) => format!(", after {}", HumanDuration(began.now().since(Timestamp::ZERO))),
-            None => {
-                let whole = self.estimate(runs);
-                let faster = if whole > LONG { self.faster() } else { String::new() };
-                let whole = HumanDuration(whole);
-                say(wrapped(&format!("this may take up to {whole}{faster}"), 0, 2).trim_end());
-                self.began = Some(Clock::start());
-                String::new()
+    fn begin(&mut self, stage: &str, runs: &[Run<'_>], later: usize) {
+        let mut line = format!("{stage}: {}", counted(runs.len(), "run"));
+        match &self.began {
+            None => self.estimate(runs, later),
+            Some(began) => {
+                let elapsed = began.now().since(Timestamp::ZERO);
+                let rest = elapsed / self.runs.max(1) as u32 * (runs.len() + later) as u32;
+                let [elapsed, rest] = [elapsed, rest].map(HumanDuration);
+                line.push_str(&format!(", after {elapsed}; at most about {rest} more"));
             }
-        };
-        say(&format!("{stage}: {}{so_far}", counted(runs.len(), "run")));
+        }
+        say(&line);
+        self.runs += runs.len();
         self.bar = Some(RunsBar::of_part(runs, " of this stage"));
     }
 
@@ -121,7 +127,6 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         tunes: args.tune,
     };
     let jobs = args.jobs.unwrap_or(cores());
-    let whole = STAGES[usize::from(args.quick)];
     let interrupt = listen()?;
     let name = format!("{}-recommend", file.scenario.name);
     let folder = args.output.open(&name, |_| Ok(()))?;
@@ -129,8 +134,8 @@ pub(super) fn recommend(args: &RecommendArgs) -> anyhow::Result<SimExit> {
         scenario: &file.scenario,
         spec: &spec,
         jobs,
-        stages: whole,
         began: None,
+        runs: 0,
         bar: None,
         interrupt: interrupt.clone(),
     };

@@ -12,7 +12,7 @@ use mesh_core::text::closest;
 use mesh_core::trace::TraceContext;
 use mesh_node::dashboard::BoardUpdate;
 use mesh_node::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use mesh_node::http::{Bytes, Client, ClientLimits, HeaderMap, Method, StatusCode};
+use mesh_node::http::{Bytes, Client, ClientLimits, HeaderMap, HttpError, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange_with};
 use mesh_node::security::Credentials;
 use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
@@ -68,8 +68,12 @@ fn agents(leases: &Roster) -> Vec<ListedAgent> {
 }
 
 /// What is wrong if the registry at this address does not answer, and what to do about it.
-fn no_registry(address: &str) -> String {
-    format!("no registry answers (to start one there: mesh registry --listen {address})")
+fn no_registry(address: &str, error: HttpError) -> anyhow::Error {
+    let what = match error {
+        HttpError::CertificateRequired => format!("no access to the registry at {address}"),
+        _ => format!("no registry answers (to start one there: mesh registry --listen {address})"),
+    };
+    anyhow::Error::new(error).context(what)
 }
 
 impl AgentCallError {
@@ -186,7 +190,7 @@ impl MeshClient {
         timeout: Duration,
     ) -> anyhow::Result<(Roster, u64)> {
         let answer = self.client.request(registry, Method::GET, path, Bytes::new(), timeout).await;
-        let answer = answer.with_context(|| no_registry(registry))?;
+        let answer = answer.map_err(|error| no_registry(registry, error))?;
         if answer.status != StatusCode::OK {
             let why = serde_json::from_slice::<RefusedBody>(&answer.body);
             let why = why.map(|refused| format!(": {}", refused.error)).unwrap_or_default();

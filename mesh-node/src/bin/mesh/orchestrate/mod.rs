@@ -147,7 +147,8 @@ impl DelegatedJob {
         let peer = &self.result["peer_result"];
         format!(
             "asked         {} to delegate {text:?}\n\
-             delegated to  {} at {}   cpu {}   memory {}   latency {}\n\
+             delegated to  {} at {}\n\
+             its load      cpu {}   memory {}   latency {}\n\
              result        {}\n\
              rpc latency   {} at {}, {} in all\n\
              network       {:.1} ms\n",
