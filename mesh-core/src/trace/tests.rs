@@ -4,8 +4,10 @@
 //! [`TraceContext`] that is read, and its child that is written. What the suite calls "a newly
 //! generated trace id" is no context here.
 
+use proptest::prelude::*;
+
 use super::*;
-use crate::seed::Seed;
+use crate::seed::{Rng, Seed};
 
 const TRACE: &str = "12345678901234567890123456789012";
 const PARENT: &str = "1234567890123456";
@@ -278,4 +280,19 @@ fn a_long_tracestate_is_cut_long_members_first() {
     let mixed = [&*long, &short("a"), &longer, &short("b")].join(",");
     let expected = [&*long, &short("a"), &short("b")].join(",");
     assert_eq!(state(&[&mixed]), Some(expected), "the long one at the right goes first");
+}
+
+proptest! {
+    /// Whatever is read is written so that others read the same, within the limits.
+    #[test]
+    fn any_lines_are_none_or_survive_the_wire(
+        parents in prop::collection::vec("(00|cc|ff)-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?|.*", 0..3),
+        states in prop::collection::vec("([a-z@]{1,9}=[ -~]{0,200}[, \t]{0,2}){0,40}|.*", 0..3),
+    ) {
+        let Some(context) = TraceContext::from_lines(&parents, &states) else { return Ok(()) };
+        let written = (context.traceparent(), context.tracestate());
+        prop_assert_eq!(TraceContext::parse(&written.0, written.1), Some(context.clone()));
+        let state = written.1.unwrap_or("a=1");
+        prop_assert!(state.len() <= 512 && state.split(',').count() <= 32, "{}", state);
+    }
 }
