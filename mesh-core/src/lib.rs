@@ -69,7 +69,8 @@
 //!                     self.agents[of].handle_registry_reply(now, call, reply);
 //!                 }
 //!                 // Here all calls and jobs end at once, so that there is nothing to stop.
-//!                 Effect::Abandon { .. } | Effect::Stop(_) | Effect::Note(_) => {}
+//!                 Effect::Abandon { .. } | Effect::Stop(_) => {}
+//!                 Effect::Note(_) | Effect::TracedNote { .. } => {}
 //!             }
 //!         }
 //!     }
@@ -155,6 +156,7 @@ pub mod subjobs;
 pub mod telemetry;
 pub mod text;
 pub mod time;
+pub mod trace;
 
 use smallvec::SmallVec;
 

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use crate::load::{LoadReport, ServiceReport};
 use crate::profile::Profile;
 use crate::sessions::{SessionTurn, session_key};
+use crate::trace::{TraceContext, TraceId};
 
 /// An agent's name. Cheap to clone.
 pub type Name = Arc<str>;
@@ -117,6 +118,31 @@ impl Task {
         Self { details: Some(details), ..self }
     }
 
+    /// The same job as a part of this trace, unless its caller has named one already.
+    pub fn in_trace(mut self, trace: Arc<TraceContext>) -> Self {
+        if self.trace().is_none() {
+            self.set_trace(Some(trace));
+        }
+        self
+    }
+
+    /// Sets the job's place in a trace.
+    pub fn set_trace(&mut self, trace: Option<Arc<TraceContext>>) {
+        if trace.is_some() || self.trace().is_some() {
+            Arc::make_mut(self.details.get_or_insert_default()).trace = trace;
+        }
+    }
+
+    /// The job's place in a trace, if its caller has named one.
+    pub fn trace(&self) -> Option<&Arc<TraceContext>> {
+        self.details.as_ref()?.trace.as_ref()
+    }
+
+    /// The trace that the job belongs to.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.trace().map(|trace| trace.trace_id())
+    }
+
     /// A job that is a call of a method that agents don't have.
     pub fn foreign(call: ForeignCall) -> Self {
         let details = JobDetails { foreign: Some(call), ..JobDetails::default() };
@@ -158,6 +184,9 @@ pub struct JobDetails {
     pub session: Option<SessionTurn>,
     /// The name of the session that the job belongs to: a conversation, the run of a program.
     pub context: Option<Name>,
+    /// The trace that the job belongs to, and the span of whoever sent it. `None`: nobody asks for a
+    /// trace.
+    pub trace: Option<Arc<TraceContext>>,
     /// The jobs that it then has delegated to other agents.
     pub calls: Vec<Subjob>,
     /// How many of them must be answered; `None`: all. The job ends as soon as that many are.
@@ -219,6 +248,14 @@ impl PartialEq for ForeignCall {
 }
 
 impl Request {
+    /// The trace that the job belongs to, if it asks for a job that belongs to one.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match self {
+            Self::Work(task) | Self::Delegate(task) => task.trace_id(),
+            Self::Info | Self::Service | Self::Idle(_) => None,
+        }
+    }
+
     /// Whether it asks an agent for its load or a free slot, and for no job.
     pub const fn is_probe(&self) -> bool {
         matches!(self, Self::Info | Self::Service | Self::Idle(_))

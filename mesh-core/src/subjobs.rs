@@ -72,7 +72,7 @@ impl Subjobs {
 /// If the job has no such subjob.
 pub fn task_of(parent: &Task, position: usize, now: Timestamp, deadline: Timestamp) -> Task {
     let subjob = &parent.details.as_ref().expect("it has subjobs").calls[position];
-    Task {
+    let mut task = Task {
         timeout: Some(deadline.since(now)),
         demand: subjob.demand,
         details: subjob.details.clone(),
@@ -80,7 +80,10 @@ pub fn task_of(parent: &Task, position: usize, now: Timestamp, deadline: Timesta
         depth: parent.depth,
         request: number_of(parent, position),
         ..Task::new(subjob.text.clone())
-    }
+    };
+    // The job is the parent of its subjobs.
+    task.set_trace(parent.trace().cloned());
+    task
 }
 
 /// Marks the numbers of subjobs.
@@ -113,6 +116,7 @@ mod tests {
 
     use super::*;
     use crate::protocol::Subjob;
+    use crate::trace::TraceContext;
 
     fn details(calls: usize, join: Option<u32>, in_turn: bool) -> JobDetails {
         let calls = vec![Subjob::new("x"); calls];
@@ -152,6 +156,18 @@ mod tests {
         assert_eq!(in_turn.poll_start(), Some(0));
         in_turn.ended(false);
         assert_eq!((in_turn.poll_start(), in_turn.outcome()), (None, Some(false)));
+    }
+
+    #[test]
+    fn a_job_hands_its_trace_down() {
+        let details = Some(details(1, None, false).into());
+        let parent = Task { details, ..Task::new("x") };
+        let task_of = |parent: &Task| task_of(parent, 0, Timestamp::ZERO, Timestamp::MAX);
+        assert!(task_of(&parent).details.is_none());
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = TraceContext::parse(text, None).expect("a context");
+        let subjob = task_of(&parent.in_trace(trace.clone().into()));
+        assert_eq!(subjob.trace().map(|trace| &**trace), Some(&trace));
     }
 
     #[test]

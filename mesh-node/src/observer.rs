@@ -9,6 +9,7 @@ use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
+use mesh_core::trace::TraceId;
 
 use crate::http::StatusCode;
 
@@ -77,6 +78,13 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (now, agent, note);
     }
 
+    /// An agent has noted something about a job that belongs to a trace. As [`Self::agent`], which is
+    /// not called for it unless this method calls it, as it does by default.
+    fn traced(&self, now: Timestamp, agent: &Name, note: &Note, trace: TraceId) {
+        let _ = trace;
+        self.agent(now, agent, note);
+    }
+
     /// An agent has sampled its load. `open` counts its unfinished delegations and calls.
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
         let _ = (now, agent, load, open);
@@ -125,6 +133,11 @@ macro_rules! pass_on {
         fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
             let $this = self;
             $($observer.agent(now, agent, note);)+
+        }
+
+        fn traced(&self, now: Timestamp, agent: &Name, note: &Note, trace: TraceId) {
+            let $this = self;
+            $($observer.traced(now, agent, note, trace);)+
         }
 
         fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {

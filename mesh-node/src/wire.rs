@@ -40,6 +40,10 @@ pub const NO_ERROR: &str = "none";
 /// in `_meta`.
 pub const SESSION_HEADER: &str = "mesh-session";
 
+/// Headers of a call to an agent that name the trace of its jobs, for callers that can't say it in
+/// `_meta`.
+pub use mesh_core::trace::{TRACEPARENT, TRACESTATE};
+
 /// Body of `POST /register`. `{"name", "url"}` is enough, which is what agents of the Python demo
 /// send.
 #[derive(Debug, Serialize, Deserialize)]

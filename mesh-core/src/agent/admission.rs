@@ -25,7 +25,7 @@ impl Agent {
         {
             let failure = Failure::NoSkill { skill: skill.clone() };
             let outcome = Ending::Failed(failure.kind());
-            self.note(Note::JobEnded { request, attempt, outcome });
+            self.note_job(task.trace_id(), Note::JobEnded { request, attempt, outcome });
             self.reply(ticket, Err(failure));
             self.offer_taken(now, offer);
             return None;
@@ -39,17 +39,18 @@ impl Agent {
     /// Admits a job whose skill the agent has.
     fn admit_able(&mut self, now: Timestamp, ticket: Ticket, task: Task) -> Option<JobId> {
         let Task { request, attempt, .. } = task;
+        let trace = task.trace_id();
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
             // A refused job is noted as ended, so that metrics and oracles count it.
             Admission::Busy => {
                 let outcome = Ending::Failed(FailureKind::Busy);
-                self.note(Note::JobEnded { request, attempt, outcome });
+                self.note_job(trace, Note::JobEnded { request, attempt, outcome });
                 let room_after = self.jobs.room_after(&self.config.admission);
                 self.reply(ticket, Err(room_after.map_or(Failure::Busy, Failure::BusyFor)));
                 None
             }
             Admission::Queued(id) => {
-                self.note(Note::JobQueued { request, attempt });
+                self.note_job(trace, Note::JobQueued { request, attempt });
                 self.watch_job(id);
                 Some(id)
             }
@@ -70,9 +71,10 @@ impl Agent {
         }
     }
 
-    fn start(&mut self, job: JobId, task: Task) {
+    fn start(&mut self, job: JobId, mut task: Task) {
         let Task { request, attempt, .. } = task;
-        self.note(Note::JobStarted { request, attempt });
+        self.note_job(task.trace_id(), Note::JobStarted { request, attempt });
+        self.in_new_span(&mut task);
         self.effects.push_back(Effect::Start { job, task });
     }
 
@@ -126,7 +128,7 @@ impl Agent {
     pub(super) fn remove_job(&mut self, id: JobId, outcome: Ending) -> Option<Job> {
         let job = self.jobs.remove(id)?;
         let Task { request, attempt, .. } = job.task;
-        self.note(Note::JobEnded { request, attempt, outcome });
+        self.note_job(job.task.trace_id(), Note::JobEnded { request, attempt, outcome });
         Some(job)
     }
 }

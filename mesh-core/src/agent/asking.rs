@@ -76,8 +76,8 @@ impl Agent {
         slots.any_skill = delegation.task.skill().is_some() || slots.any_skill;
         slots.held.insert(key, id);
         delegation.held = Some(key);
-        let request = delegation.task.request;
-        self.note(Note::Held { request });
+        let (request, trace) = (delegation.task.request, delegation.task.trace_id());
+        self.note_job(trace, Note::Held { request });
         self.rearm_delegation(id);
     }
 

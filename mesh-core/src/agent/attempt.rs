@@ -42,18 +42,19 @@ impl Agent {
         let offer = self.take_offer(peer);
         let delegation = &mut self.delegations[id];
         let budget = left - rtt.unwrap_or_default().min(left / 2);
+        let call = delegation.call();
         let mut task = delegation.task.clone();
         task.timeout = Some(budget);
         task.offer = offer;
+        self.in_new_span(&mut task);
         let note = Note::Routed {
             request: task.request,
             attempt: task.attempt,
             peer: lease.name.clone(),
             incarnation: lease.incarnation,
         };
-        let call = delegation.call();
         self.open_calls += 1;
-        self.effects.push_back(Effect::Note(note));
+        self.note_job(task.trace_id(), note);
         self.effects.push_back(Effect::Call {
             call: CallId { delegation: id, number: call.number },
             peer: lease.clone(),
@@ -62,6 +63,7 @@ impl Agent {
         });
         self.view.contacts_mut().sent(peer);
         self.decorators.on_sent(now, peer, until);
+        let delegation = &mut self.delegations[id];
         let number = delegation.task.attempt;
         let choice = Choice { peer: Some(peer), lease, load, rtt };
         let is_copy = !delegation.attempts.is_empty();
@@ -187,9 +189,9 @@ impl Agent {
             self.view.contacts_mut().measured(now, peer, rtt);
         }
         let Delegation { received, ref task, .. } = *self.delegations[id];
-        let (latency, request) = (now.since(received), task.request);
+        let (latency, request, trace) = (now.since(received), task.request, task.trace_id());
         if is_copy {
-            self.note(Note::CopyWon { request, attempt: number });
+            self.note_job(trace, Note::CopyWon { request, attempt: number });
         }
         let reply = DelegateReply { delegated_to: choice.into(), peer_result, latency };
         self.finish(now, id, Ok(Reply::Delegate(reply.into())));
@@ -222,9 +224,10 @@ impl Agent {
             return false;
         }
         let Task { request, attempt, .. } = delegation.task;
+        let trace = delegation.task.trace_id();
         delegation.task.attempt = attempt.saturating_add(1);
         delegation.copies += 1;
-        self.note(Note::Retrying { request, attempt, reason: RetryReason::Beside });
+        self.note_job(trace, Note::Retrying { request, attempt, reason: RetryReason::Beside });
         self.next_round(now, id);
         true
     }
@@ -257,9 +260,9 @@ impl Agent {
             let counts = delegation.counts;
             return self.finish(now, id, Err(Failure::RetriesExhausted(counts)));
         }
-        let request = delegation.task.request;
+        let (request, trace) = (delegation.task.request, delegation.task.trace_id());
         delegation.task.attempt = delegation.task.attempt.saturating_add(1);
-        self.note(Note::Retrying { request, attempt: number, reason });
+        self.note_job(trace, Note::Retrying { request, attempt: number, reason });
         self.next_round(now, id);
     }
 }

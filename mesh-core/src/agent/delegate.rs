@@ -105,7 +105,7 @@ impl Agent {
             return None;
         }
         task.depth += 1;
-        self.note(Note::Delegating { request: task.request });
+        self.note_job(task.trace_id(), Note::Delegating { request: task.request });
         self.decorators.on_request(now);
         let timeout = task.timeout.unwrap_or(limits.default_timeout);
         let id = self.delegations.insert(Box::new(Delegation {
@@ -341,10 +341,10 @@ impl Agent {
         let delegation = self.delegations.remove(id)?;
         self.let_go(delegation.held);
         let (symptom, skill, able) = (Symptom::None, None, self.view.len());
-        let request = delegation.task.request;
+        let (request, trace) = (delegation.task.request, delegation.task.trace_id());
         for Attempt { call, choice, sent, number, .. } in &delegation.attempts {
             if outcome != Ending::Cancelled {
-                self.note(Note::CopyDropped { request, attempt: *number });
+                self.note_job(trace, Note::CopyDropped { request, attempt: *number });
             }
             if let Some(peer) = choice.peer {
                 let (job, elapsed) = (JobOutline::of(&delegation.task), now.since(*sent));
@@ -365,7 +365,7 @@ impl Agent {
             round.open_calls().for_each(|call| self.abandon(id, call));
         }
         self.decorators.on_delegated(now, is_success(outcome));
-        self.note(Note::Delegated { request, outcome });
+        self.note_job(trace, Note::Delegated { request, outcome });
         Some(delegation.ticket)
     }
 }

@@ -12,6 +12,7 @@ use crate::protocol::{Name, Reply, Request, Task};
 use crate::registry::Registration;
 use crate::roster::{ListedLease, Listing};
 use crate::time::Timestamp;
+use crate::trace::TraceId;
 
 new_key_type! {
     /// Names a job that the agent holds, running or queued.
@@ -97,6 +98,13 @@ pub enum Effect {
     },
     /// Something that an observer may want to know; there is nothing to do about it.
     Note(Note),
+    /// As [`Effect::Note`], of a job that belongs to a trace.
+    TracedNote {
+        /// What happened.
+        note: Note,
+        /// The trace of the job.
+        trace: TraceId,
+    },
 }
 
 /// What an agent asks of a registry.

@@ -38,6 +38,7 @@ mod probing;
 mod service_log;
 mod symptom;
 mod timers;
+mod tracing;
 mod trust;
 mod view;
 
@@ -74,7 +75,7 @@ use crate::protocol::{InfoReply, Name, Reply, Request, ServiceReply, Task, WorkR
 use crate::resilience::{Decorator, DecoratorConfig, Decorators, decorators};
 use crate::roster::{ListedLease, Roster};
 use crate::routing::Interests;
-use crate::seed::Seed;
+use crate::seed::{Rng, Seed};
 use crate::time::Timestamp;
 
 /// One agent of the mesh, from its start until it has shut down.
@@ -89,6 +90,8 @@ pub struct Agent {
     started: Timestamp,
     /// The root of the agent's own random choices.
     seed: Seed,
+    /// Draws the span ids of jobs that belong to a trace; `None` until there is one.
+    span_ids: Option<Box<Rng>>,
     /// `None` until the agent delegates for the first time: many agents of a mesh only work.
     chooser: Option<Box<Chooser>>,
     /// What the policy wants to be told; nothing while there is no policy. A copy, so that events
@@ -137,6 +140,7 @@ impl Agent {
         Self {
             name,
             seed: seed.child("routing"),
+            span_ids: None,
             chooser: None,
             interests: Interests::NONE,
             jobs: AdmittedJobs::default(),

@@ -11,6 +11,7 @@ use crate::protocol::{JobDetails, Name, Subjob};
 use crate::sessions::{MAX_SESSION_BYTES, SessionTurn};
 use crate::skills::is_skill;
 use crate::subjobs::MAX_TREE;
+use crate::trace::TraceContext;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct SubjobParams {
@@ -39,30 +40,6 @@ pub(super) struct SessionParams {
     warm: f64,
 }
 
-/// What callers say of a job beside its params, as A2A, MCP and others do. All else in it is ignored.
-#[derive(Serialize, Deserialize)]
-pub(super) struct MetaParams {
-    /// The session that the job belongs to.
-    #[serde(rename = "contextId", default, skip_serializing_if = "Option::is_none")]
-    context_id: Option<Name>,
-    /// The same, as others call it.
-    #[serde(rename = "sessionId", default, skip_serializing)]
-    session_id: Option<Name>,
-}
-
-impl MetaParams {
-    /// The name of the session.
-    pub(super) fn context(self) -> Option<Name> {
-        self.context_id.or(self.session_id)
-    }
-}
-
-impl From<Name> for MetaParams {
-    fn from(context: Name) -> Self {
-        Self { context_id: Some(context), session_id: None }
-    }
-}
-
 /// The fields of details, wherever they stand.
 #[derive(Default)]
 pub(super) struct DetailFields {
@@ -70,6 +47,7 @@ pub(super) struct DetailFields {
     pub(super) wait_ms: Option<Duration>,
     pub(super) session: Option<SessionParams>,
     pub(super) context: Option<Name>,
+    pub(super) trace: Option<Arc<TraceContext>>,
     pub(super) calls: Vec<SubjobParams>,
     pub(super) join: Option<u32>,
     pub(super) in_turn: bool,
@@ -88,7 +66,7 @@ pub(super) fn decode(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Er
 }
 
 fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
-    let DetailFields { skill, wait_ms, session, context, calls, join, in_turn } = fields;
+    let DetailFields { skill, wait_ms, session, context, trace, calls, join, in_turn } = fields;
     if let Some(name) = context.as_ref().filter(|name| name.len() > MAX_SESSION_BYTES) {
         let reason =
             format!("the session in `_meta` has {} bytes: {MAX_SESSION_BYTES} at most", name.len());
@@ -107,6 +85,7 @@ fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
         && calls.is_empty()
         && session.is_none()
         && context.is_none()
+        && trace.is_none()
     {
         return Ok(None);
     }
@@ -119,24 +98,23 @@ fn read(fields: DetailFields) -> Result<Option<Arc<JobDetails>>, Error> {
     });
     let session = session.transpose()?;
     Ok(Some(
-        JobDetails { skill, foreign: None, wait, session, context, calls, join, in_turn }.into(),
+        JobDetails { skill, foreign: None, wait, session, context, trace, calls, join, in_turn }
+            .into(),
     ))
 }
 
 fn subjob(params: SubjobParams) -> Result<Subjob, Error> {
     let SubjobParams { text, skill, demand_ms, idempotent, wait_ms, calls, join, in_turn } = params;
-    // Parts are not turns of a session.
+    // Parts are not turns of a session, and their trace is that of the whole.
     let details =
-        read(DetailFields { skill, wait_ms, session: None, context: None, calls, join, in_turn })?;
+        read(DetailFields { skill, wait_ms, calls, join, in_turn, ..DetailFields::default() })?;
     Ok(Subjob { text, demand: demand_ms, details, idempotent })
 }
 
 pub(super) fn encode(details: Option<&JobDetails>) -> DetailFields {
-    let Some(JobDetails { skill, foreign: _, wait, session, context, calls, join, in_turn }) =
-        details
-    else {
-        return DetailFields::default();
-    };
+    let Some(details) = details else { return DetailFields::default() };
+    let JobDetails { skill, foreign: _, wait, session, context, trace, calls, join, in_turn } =
+        details;
     let calls = calls.iter().map(|subjob| {
         let DetailFields { skill, wait_ms, calls, join, in_turn, .. } =
             encode(subjob.details.as_deref());
@@ -156,6 +134,7 @@ pub(super) fn encode(details: Option<&JobDetails>) -> DetailFields {
         let SessionTurn { session: id, turn, warm } = turn;
         SessionParams { id, turn, warm }
     });
-    let (skill, context, calls) = (skill.clone(), context.clone(), calls.collect());
-    DetailFields { skill, wait_ms, session, context, calls, join: *join, in_turn: *in_turn }
+    let (skill, context, trace) = (skill.clone(), context.clone(), trace.clone());
+    let (calls, join, in_turn) = (calls.collect(), *join, *in_turn);
+    DetailFields { skill, wait_ms, session, context, trace, calls, join, in_turn }
 }

@@ -34,5 +34,6 @@ pub const ANSWER: Limits = Limits {
 };
 
 /// The most bytes of the params of `delegate`. With everything that the mesh adds to them, they
-/// still fit into the largest body that a peer accepts by default (1 MiB).
-pub const DELEGATE_PARAMS_BYTES: usize = (1 << 20) - 1024;
+/// still fit into the largest body that a peer accepts by default (1 MiB): a session and a trace context
+/// from header fields are the largest part of it.
+pub const DELEGATE_PARAMS_BYTES: usize = (1 << 20) - 4096;

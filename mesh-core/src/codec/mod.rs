@@ -8,6 +8,7 @@ mod details;
 mod error;
 mod idle;
 pub mod limits;
+mod meta;
 mod millis;
 pub mod parts;
 mod service;
@@ -20,9 +21,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 pub use self::error::{Origin, from_error, to_error};
+pub use self::meta::{named_trace, trace_fields};
 pub use self::millis::in_millis;
 
-use self::details::{DetailFields, MetaParams, SessionParams, SubjobParams};
+use self::details::{DetailFields, SessionParams, SubjobParams};
+use self::meta::MetaParams;
 use self::service::ServiceFields;
 use crate::jsonrpc::{self, Call, Error, Outcome};
 use crate::load::LoadReport;
@@ -162,8 +165,8 @@ fn task(params: Option<&RawValue>) -> Result<Task, Error> {
     let params: Params = serde_json::from_str(params.get())
         .map_err(|error| Error::invalid_params(&error.to_string()))?;
     let Params { skill, wait_ms, session, meta, calls, join, in_turn, .. } = params;
-    let context = meta.and_then(MetaParams::context);
-    let fields = DetailFields { skill, wait_ms, session, context, calls, join, in_turn };
+    let MetaParams { context, trace } = meta.unwrap_or_default();
+    let fields = DetailFields { skill, wait_ms, session, context, trace, calls, join, in_turn };
     let details = details::decode(fields)?;
     Ok(Task {
         text: params.text,
@@ -193,7 +196,7 @@ pub fn encode_request(
         Request::Work(task) => ("work", task),
         Request::Delegate(task) => ("delegate", task),
     };
-    let DetailFields { skill, wait_ms, session, context, calls, join, in_turn } =
+    let DetailFields { skill, wait_ms, session, context, trace, calls, join, in_turn } =
         details::encode(task.details.as_deref());
     let params = Params {
         text: task.text.clone(),
@@ -202,7 +205,7 @@ pub fn encode_request(
         demand_ms: task.demand,
         wait_ms,
         session,
-        meta: context.map(MetaParams::from),
+        meta: MetaParams::of(context, trace),
         calls,
         join,
         in_turn,

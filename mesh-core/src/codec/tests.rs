@@ -7,6 +7,7 @@ use crate::jsonrpc::{Id, Limits, parse, parse_response};
 use crate::load::ServiceReport;
 use crate::protocol::{JobDetails, Subjob};
 use crate::sessions::SessionTurn;
+use crate::trace::TraceContext;
 
 fn decode(body: &str) -> Result<Request, Error> {
     let incoming = parse(body.as_bytes(), &Limits::default());
@@ -205,7 +206,7 @@ fn a_job_that_a_peer_would_refuse_as_too_long_is_not_delegated() {
     assert!(body.len() <= Limits::default().max_bytes);
     let error = call("delegate", most + 1).expect_err("too long");
     let told = format!("{:?}", error.data);
-    assert!(error.code == Error::INVALID_PARAMS && told.contains("1047552 at most"), "{told}");
+    assert!(error.code == Error::INVALID_PARAMS && told.contains("1044480 at most"), "{told}");
     call("work", most + 1).expect("it goes no further");
 }
 
@@ -224,6 +225,11 @@ fn details_that_make_no_sense_are_refused_with_the_reason() {
         let told = format!("{:?}", error.data);
         assert!(error.code == Error::INVALID_PARAMS && told.contains(reason), "{told}");
     }
+}
+
+fn trace() -> TraceContext {
+    let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    TraceContext::parse(text, Some("a=\"1\\,b=2")).expect("a context")
 }
 
 /// A job that waits, and has two others done, one of which has details, too.
@@ -248,6 +254,7 @@ fn details() -> JobDetails {
         wait: Duration::from_nanos(7),
         session,
         context: Some("c \"1\"".into()),
+        trace: Some(trace().into()),
         calls,
         join: Some(1),
         in_turn: false,

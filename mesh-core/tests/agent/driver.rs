@@ -310,7 +310,7 @@ impl Driver {
                 Effect::Registry { call, request, .. } => {
                     self.registry.push((self.now, call, request));
                 }
-                Effect::Note(note) => self.notes.push(note),
+                Effect::Note(note) | Effect::TracedNote { note, .. } => self.notes.push(note),
             }
         }
     }

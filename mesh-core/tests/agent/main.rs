@@ -14,4 +14,5 @@ mod rivals;
 mod schedules;
 mod signals;
 mod slots;
+mod traces;
 mod world;

@@ -182,7 +182,7 @@ impl Mesh {
                         process.agent.handle_registry_reply(now, call, reply);
                     }
                 }
-                Effect::Note(note) => process.notes.push(note),
+                Effect::Note(note) | Effect::TracedNote { note, .. } => process.notes.push(note),
                 _ => {}
             }
         }

@@ -94,7 +94,7 @@ impl Rivals {
                     let reply = answer(&mut self.registry, self.now, request);
                     process.agent.handle_registry_reply(self.now, call, reply);
                 }
-                Effect::Note(note) => process.notes.push(note),
+                Effect::Note(note) | Effect::TracedNote { note, .. } => process.notes.push(note),
                 _ => {}
             }
         }

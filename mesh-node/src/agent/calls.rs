@@ -12,6 +12,7 @@ use mesh_core::codec::{self, limits};
 use mesh_core::jsonrpc::Id;
 use mesh_core::protocol::{Reply, Request};
 use mesh_core::text::without_mark;
+use mesh_core::trace::TraceId;
 use serde::Serialize;
 
 use super::driver::{AgentDriver, CalledRegistry};
@@ -186,19 +187,23 @@ pub(crate) async fn call_service<N: Net>(
     let id = Id::from(1);
     let Ok(body) = codec::encode_request(request, &id) else { return Err(CallError::NotSent) };
     let answered = exchange(client, endpoint, (&id, body), timeout, &limits::ANSWER).await;
-    let RpcAnswer { outcome, origin } = answered.map_err(|error| without_answer(url, &error))?;
+    let trace = request.trace_id();
+    let RpcAnswer { outcome, origin } =
+        answered.map_err(|error| without_answer(url, trace, &error))?;
     let result = outcome.map_err(|error| codec::from_error(&error, origin))?;
     codec::decode_reply(request, &result).map_err(|error| {
-        tracing::warn!(peer = url, %error, "the answer of the peer can't be read");
+        let trace_id = trace.map(tracing::field::display);
+        tracing::warn!(peer = url, %error, trace_id, "the answer of the peer can't be read");
         CallError::NoAnswer
     })
 }
 
 /// What it means for the job that no JSON-RPC answer came back.
-fn without_answer(url: &str, error: &ExchangeError) -> CallError {
+fn without_answer(url: &str, trace: Option<TraceId>, error: &ExchangeError) -> CallError {
+    let trace_id = trace.map(tracing::field::display);
     match (error, error.seen()) {
         (ExchangeError::Http(error @ HttpError::WrongPeer { .. }), _) => {
-            tracing::warn!(peer = url, %error, "somebody else answers for the peer");
+            tracing::warn!(peer = url, %error, trace_id, "somebody else answers for the peer");
             CallError::NotSent
         }
         (_, ObservedEnd::NotSent) => CallError::NotSent,
@@ -206,7 +211,7 @@ fn without_answer(url: &str, error: &ExchangeError) -> CallError {
         // Something answered that does not behave as an agent. That does not heal by itself.
         (_, seen) => {
             let cause = error.source().map(tracing::field::display);
-            tracing::warn!(peer = url, %error, cause, "the answer is not that of an agent");
+            tracing::warn!(peer = url, %error, cause, trace_id, "the answer is not that of an agent");
             match seen.fate() {
                 Fate::Unknown => CallError::NoAnswer,
                 fate => {

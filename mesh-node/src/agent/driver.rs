@@ -263,6 +263,9 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// Starts what an effect asks for. Never waits: whatever takes time runs in a task of its own.
     fn carry_out(self: &Arc<Self>, state: &mut DriverState, now: Timestamp, effect: Effect) {
         match effect {
+            Effect::TracedNote { note, trace } => {
+                self.observer.traced(now, &self.name, &note, trace);
+            }
             Effect::Note(note) => {
                 self.observer.agent(now, &self.name, &note);
                 if matches!(note, Note::ViewChanged { .. }) {

@@ -8,13 +8,14 @@ use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
 use mesh_core::protocol::{self, ForeignCall, Name, Reply, Task, WorkReply};
 use mesh_core::sessions::MAX_SESSION_BYTES;
+use mesh_core::trace::TraceContext;
 
 use super::driver::{AgentDriver, PendingRequest};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
 use crate::observer::AnsweredCall;
 use crate::rpc::RpcAnswer;
-use crate::wire::{ERROR_HEADER, NO_ERROR, SESSION_HEADER};
+use crate::wire::{ERROR_HEADER, NO_ERROR, SESSION_HEADER, TRACEPARENT, TRACESTATE};
 use crate::{Host, Net, Observer};
 
 /// Answers a body. The calls of a batch run side by side, and are cancelled if the client hangs up.
@@ -24,8 +25,8 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     request: &Request,
 ) -> Response {
     let incoming = jsonrpc::parse(&request.body, &driver.json);
-    let session = session(request);
-    let answered = answer_all(driver, &incoming, &session).await;
+    let ambient = AmbientContext::of(request);
+    let answered = answer_all(driver, &incoming, &ambient).await;
     let origins = origins(&incoming, &answered);
     let Some(body) = incoming.answer(answered.into_iter().map(|answered| answered.outcome)) else {
         return Response::empty();
@@ -35,6 +36,47 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
         response.headers.insert(ERROR_HEADER, origins);
     }
     response
+}
+
+/// What the header fields of a request say of all its calls. A call's own params come first.
+struct AmbientContext {
+    /// The session that the calls belong to; an error if the header is wrong.
+    session: Result<Option<Name>, Error>,
+    /// The trace that the calls belong to.
+    trace: Option<Arc<TraceContext>>,
+}
+
+impl AmbientContext {
+    fn of(request: &Request) -> Self {
+        let headers = &request.head.headers;
+        let trace = headers.contains_key(TRACEPARENT).then(|| {
+            let lines = |name| headers.get_all(name).iter();
+            TraceContext::from_lines(lines(TRACEPARENT), lines(TRACESTATE)).map(Arc::from)
+        });
+        Self { session: session(request), trace: trace.flatten() }
+    }
+
+    /// The same request; if it is a job, as a part of this session and this trace.
+    fn around(&self, request: protocol::Request) -> Result<protocol::Request, Error> {
+        let session = self.session.clone()?;
+        if session.is_none() && self.trace.is_none() {
+            return Ok(request);
+        }
+        let place = |mut task: Task| {
+            if let Some(session) = session {
+                task = task.in_session(session);
+            }
+            match &self.trace {
+                Some(trace) => task.in_trace(trace.clone()),
+                None => task,
+            }
+        };
+        Ok(match request {
+            protocol::Request::Work(task) => protocol::Request::Work(place(task)),
+            protocol::Request::Delegate(task) => protocol::Request::Delegate(place(task)),
+            other => other,
+        })
+    }
 }
 
 /// The session that the header names, if there is one.
@@ -66,13 +108,13 @@ fn origins(incoming: &Incoming<'_>, answered: &[RpcAnswer]) -> Option<String> {
 async fn answer_all<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     incoming: &Incoming<'_>,
-    session: &Result<Option<Name>, Error>,
+    ambient: &AmbientContext,
 ) -> Vec<RpcAnswer> {
     let mut calls = incoming.calls();
     match (calls.next(), calls.next()) {
         // One call is the usual case, and does not need the bookkeeping of `join_all`.
-        (Some(only), None) => vec![answer_call(driver, only, session).await],
-        _ => join_all(incoming.calls().map(|call| answer_call(driver, call, session))).await,
+        (Some(only), None) => vec![answer_call(driver, only, ambient).await],
+        _ => join_all(incoming.calls().map(|call| answer_call(driver, call, ambient))).await,
     }
 }
 
@@ -80,10 +122,10 @@ async fn answer_all<N: Net, H: Host, O: Observer>(
 async fn answer_call<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
-    session: &Result<Option<Name>, Error>,
+    ambient: &AmbientContext,
 ) -> RpcAnswer {
     let received = driver.clock.now();
-    let answered = match dispatch(driver, call, session).await {
+    let answered = match dispatch(driver, call, ambient).await {
         Ok(Ok(result)) => RpcAnswer { outcome: Ok(result), origin: None },
         Ok(Err(error)) => RpcAnswer { outcome: Err(error), origin: Some(Origin::Agent) },
         Err(failure) => {
@@ -114,15 +156,15 @@ fn outcome(answered: &RpcAnswer) -> &'static str {
 async fn dispatch<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
-    session: &Result<Option<Name>, Error>,
+    ambient: &AmbientContext,
 ) -> Result<Outcome, Failure> {
-    let decoded = codec::decode_request(call).and_then(|request| in_session(request, session));
+    let decoded = codec::decode_request(call).and_then(|request| ambient.around(request));
     match decoded {
         Ok(request) => submit(driver, call, request).answer().await.map(codec::encode_reply),
         Err(error)
             if error.code == Error::METHOD_NOT_FOUND && driver.host.takes_foreign_calls() =>
         {
-            let answer = submit(driver, call, foreign(call)).answer().await;
+            let answer = submit(driver, call, foreign(call, ambient)).answer().await;
             answer.map(|reply| match reply {
                 // A client that calls a foreign method expects its bare result, without the mesh's
                 // fields.
@@ -132,19 +174,6 @@ async fn dispatch<N: Net, H: Host, O: Observer>(
         }
         Err(error) => Ok(Err(error)),
     }
-}
-
-/// The same request; if it is a job, as a part of the session that the header names.
-fn in_session(
-    request: protocol::Request,
-    session: &Result<Option<Name>, Error>,
-) -> Result<protocol::Request, Error> {
-    let Some(name) = session.clone()? else { return Ok(request) };
-    Ok(match request {
-        protocol::Request::Work(task) => protocol::Request::Work(task.in_session(name)),
-        protocol::Request::Delegate(task) => protocol::Request::Delegate(task.in_session(name)),
-        other => other,
-    })
 }
 
 /// Hands the request to the driver. A call without an id is a notification, and goes on when its
@@ -160,7 +189,9 @@ fn submit<N: Net, H: Host, O: Observer>(
 
 /// Makes a job of a call of a foreign method, so that it is admitted, counted, timed and cancelled
 /// like any other.
-fn foreign(call: &Call<'_>) -> protocol::Request {
+fn foreign(call: &Call<'_>, ambient: &AmbientContext) -> protocol::Request {
     let params = call.params.map(|params| params.to_owned().into());
-    protocol::Request::Work(Task::foreign(ForeignCall { method: (*call.method).into(), params }))
+    let mut task = Task::foreign(ForeignCall { method: (*call.method).into(), params });
+    task.set_trace(call.params.and_then(codec::named_trace).or_else(|| ambient.trace.clone()));
+    protocol::Request::Work(task)
 }

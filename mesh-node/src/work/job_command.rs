@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use mesh_core::codec::in_millis;
+use std::collections::BTreeMap;
+
+use mesh_core::codec::{in_millis, trace_fields};
 use mesh_core::protocol::Task;
 use serde::Serialize;
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
@@ -13,6 +15,10 @@ use crate::process::children::{self, ProcessGroup};
 
 /// Where the operating system looks for programs if there is no `PATH`.
 const USUAL_PATH: &str = "/bin:/usr/bin";
+
+/// The variables in which programs look for their place in a trace, as OpenTelemetry names them.
+const TRACEPARENT_VARIABLE: &str = "TRACEPARENT";
+const TRACESTATE_VARIABLE: &str = "TRACESTATE";
 
 /// A command that does jobs, and the agent that it does them for.
 #[derive(Clone, Debug)]
@@ -94,6 +100,9 @@ impl JobCommand {
             .args(&self.args)
             // The agent's own keys are not for its jobs.
             .env_remove("MESH_KEY")
+            // And its own place in a trace is not theirs.
+            .env_remove(TRACEPARENT_VARIABLE)
+            .env_remove(TRACESTATE_VARIABLE)
             .env("MESH_AGENT_URL", &self.agent_url)
             .envs(more.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::piped())
@@ -122,6 +131,9 @@ pub(super) struct JobInput<'a> {
     timeout_ms: Option<f64>,
     depth: u32,
     agent_url: &'a str,
+    /// The job's place in a trace, for a worker that stays; the others find it in their environment.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<BTreeMap<&'static str, String>>,
 }
 
 impl<'a> JobInput<'a> {
@@ -136,12 +148,14 @@ impl<'a> JobInput<'a> {
             timeout_ms: task.timeout.map(in_millis),
             depth: task.depth,
             agent_url: &command.agent_url,
+            meta: None,
         }
     }
 
     /// The same input for a worker that stays, which answers with this id.
-    pub(super) fn named(self, id: u64) -> Self {
-        Self { id: Some(id), ..self }
+    pub(super) fn named(self, id: u64, task: &Task) -> Self {
+        let meta = task.trace().map(|trace| trace_fields(trace).collect());
+        Self { id: Some(id), meta, ..self }
     }
 
     /// The input as JSON without line feeds.
@@ -159,12 +173,32 @@ pub(super) fn environment(task: &Task) -> Vec<(&'static str, String)> {
     ];
     let timeout = task.timeout.map(|timeout| in_millis(timeout).to_string());
     variables.extend(timeout.map(|timeout| ("MESH_JOB_TIMEOUT_MS", timeout)));
+    if let Some(trace) = task.trace() {
+        variables.push((TRACEPARENT_VARIABLE, trace.traceparent()));
+        let state = trace.tracestate().map(str::to_owned);
+        variables.extend(state.map(|state| (TRACESTATE_VARIABLE, state)));
+    }
     variables
 }
 
 #[cfg(test)]
 mod tests {
+    use mesh_core::trace::TraceContext;
+
     use super::*;
+
+    #[test]
+    fn a_worker_that_stays_gets_the_trace_as_params_have_it() {
+        let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = TraceContext::parse(traceparent, Some("a=1")).expect("a context");
+        let program = JobCommand { program: String::new(), args: vec![], agent_url: String::new() };
+        let input = |task: &Task| JobInput::new(task, &program).named(7, task).to_json();
+        let plain = Task::new("x");
+        assert!(!input(&plain).contains("_meta"));
+        let meta = format!(r#""_meta":{{"traceparent":"{traceparent}","tracestate":"a=1"}}"#);
+        let traced = input(&plain.in_trace(trace.into()));
+        assert!(traced.contains(&meta), "{traced}");
+    }
 
     #[test]
     fn a_program_is_an_executable_file() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mesh_core::agent::{Failure, ObservedEnd};
 use mesh_core::protocol::Task;
+use mesh_core::trace::TraceId;
 
 use crate::Clock;
 use crate::process::log_throttle::LogThrottle;
@@ -41,16 +42,18 @@ impl JobTrouble {
     }
 }
 
-/// The number of a job's request and of its attempt, by which the log names the job.
+/// The number of a job's request and of its attempt, and its trace if it has one: by these the log
+/// names the job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JobNumber {
     request: u64,
     attempt: u32,
+    trace: Option<TraceId>,
 }
 
 impl From<&Task> for JobNumber {
     fn from(task: &Task) -> Self {
-        Self { request: task.request, attempt: task.attempt }
+        Self { request: task.request, attempt: task.attempt, trace: task.trace_id() }
     }
 }
 
@@ -86,9 +89,19 @@ impl FailureReport {
     /// Logs a failure whose reason is `why`.
     pub(super) fn log(&self, job: JobNumber, failure: &Failure, why: &str) {
         let Some(permit) = self.throttle.admit(self.clock.now()) else { return };
-        let JobNumber { request, attempt } = job;
+        let JobNumber { request, attempt, trace } = job;
+        let trace_id = trace.map(tracing::field::display);
         let why: String = why.chars().take(LOGGED_CHARS).collect();
         let (left_out, failure) = (permit.left_out, failure.name());
-        tracing::warn!(by = self.whom, request, attempt, failure, why, left_out, "a job failed");
+        tracing::warn!(
+            by = self.whom,
+            request,
+            attempt,
+            trace_id,
+            failure,
+            why,
+            left_out,
+            "a job failed"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::Failure;
-use mesh_core::codec::{self, in_millis, limits};
+use mesh_core::codec::{self, in_millis, limits, trace_fields};
 use mesh_core::jsonrpc::{self, BodyError, Id, ResponseError};
 use mesh_core::protocol::{Request, Task};
 use mesh_core::registry;
@@ -196,9 +196,10 @@ impl Executor for Upstream {
 
 impl Upstream {
     /// Calls the service.
-    async fn answer_to(&self, task: Task) -> Result<RpcAnswer, JobTrouble> {
+    async fn answer_to(&self, mut task: Task) -> Result<RpcAnswer, JobTrouble> {
         let id = Id::from(1);
         let headers = self.headers(&task);
+        task.set_trace(None);
         let body = match task.foreign_call() {
             Some(call) => jsonrpc::request(&call.method, &call.params, &id),
             None => codec::encode_request(&Request::Work(task), &id),
@@ -217,13 +218,18 @@ impl Upstream {
 
     /// What the service needs to know to delegate parts of a job.
     fn headers(&self, task: &Task) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = HeaderMap::with_capacity(6);
         headers.insert(AGENT_URL, self.agent_url.clone());
         headers.insert(DEPTH, task.depth.into());
         headers.insert(REQUEST, task.request.into());
         let timeout = task.timeout.map(|timeout| in_millis(timeout).to_string());
         if let Some(timeout) = timeout.and_then(|timeout| HeaderValue::try_from(timeout).ok()) {
             headers.insert(TIMEOUT_MS, timeout);
+        }
+        for (name, value) in task.trace().iter().flat_map(|trace| trace_fields(trace)) {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
         }
         headers
     }

@@ -35,7 +35,7 @@ impl RpcServer {
 }
 
 /// Starts a server whose responses have the members that `answer` gives, besides `jsonrpc` and
-/// `id`.
+/// `id`. The header lines of a call's request stand in its `head`.
 pub(crate) fn serve(answer: impl Fn(&Value) -> Value + Copy + Send + 'static) -> RpcServer {
     serve_raw(move |call| {
         let mut response = answer(call);
@@ -77,7 +77,7 @@ fn exchange(
     counts: &Counts,
 ) -> Option<()> {
     let mut reader = BufReader::new(stream);
-    let mut length = 0;
+    let (mut length, mut head) = (0, String::new());
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
@@ -87,10 +87,14 @@ fn exchange(
         if line == "\r\n" {
             break;
         }
+        head.push_str(&line);
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let call: Value = serde_json::from_slice(&body).ok()?;
+    let mut call: Value = serde_json::from_slice(&body).ok()?;
+    if call.is_object() {
+        call["head"] = head.into();
+    }
     counts.calls.fetch_add(1, Ordering::SeqCst);
     let answer = answer(&call);
     stream.write_all(answer.as_bytes()).ok()?;

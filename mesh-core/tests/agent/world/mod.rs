@@ -229,7 +229,7 @@ impl World {
                 self.past_jobs.push((life, job));
             }
             Effect::Registry { call, request, .. } => self.inbox.push((life, call, request)),
-            Effect::Note(note) => self.oracles.noted(life, &note),
+            Effect::Note(note) | Effect::TracedNote { note, .. } => self.oracles.noted(life, &note),
         }
     }
 

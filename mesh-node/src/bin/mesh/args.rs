@@ -23,6 +23,7 @@ use super::policy::PolicyArgs;
 use super::security::{CredentialArgs, SecurityArgs};
 use super::settings::Settings;
 use super::tls::{StoreTlsArgs, TlsArgs};
+use super::trace_args::TraceArgs;
 use super::values::{
     measuring, name, output_limit, positive, rate, sampling, site, skill, speed, weight,
 };
@@ -384,6 +385,8 @@ pub(crate) struct OrchestrateArgs {
     #[arg(long, env = "MESH_RATE", value_name = "PER_SECOND", value_parser = rate, help_heading = MANY)]
     pub(crate) rate: Option<f64>,
     #[command(flatten)]
+    pub(crate) trace: TraceArgs,
+    #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
@@ -446,6 +449,8 @@ pub(crate) struct CallArgs {
     /// Print the result as JSON
     #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) trace: TraceArgs,
     #[command(flatten)]
     pub(crate) credentials: CredentialArgs,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub(super) async fn run(clock: Clock, args: &CallArgs) -> anyhow::Result<()> {
     let registries = args.registries.all().map_err(WrongUsage)?;
     let rules = call_rules(&registries, args.credentials.open()?);
     let net = args.tls.open()?.client(CallRules { named, ..rules });
-    let mesh = MeshClient::new(clock, registries, net);
+    let mesh = MeshClient::new(clock, registries, net).in_trace(args.trace.context());
     let agent = agent(&mesh, &args.agent).await?;
     let sent = clock.now();
     let result = mesh.call(&agent, &args.method, &params, args.timeout).await;

@@ -8,6 +8,7 @@ use mesh_core::agent::{Ending, FailureKind, Note};
 use mesh_core::protocol::Name;
 use mesh_core::registry::HEARTBEATS_PER_TTL;
 use mesh_core::registry::{self, Deafness, LeaseNoteKind};
+use mesh_core::trace::TraceId;
 use mesh_node::Observer;
 use mesh_node::process::log_throttle::LogThrottle;
 use tracing::level_filters::LevelFilter;
@@ -66,6 +67,59 @@ pub(crate) struct Log {
     too_late: LogThrottle,
 }
 
+impl Log {
+    /// Logs what is noted about a job, with its trace if it belongs to one.
+    fn job(&self, now: Timestamp, agent: &Name, note: &Note, trace: Option<TraceId>) {
+        let trace_id = trace.map(tracing::field::display);
+        match note {
+            Note::Retrying { request, attempt, reason } => {
+                let reason = reason.name();
+                tracing::info!(%agent, request, attempt, trace_id, reason, "retrying");
+            }
+            Note::Routed { request, attempt, peer, .. } => {
+                tracing::debug!(%agent, request, attempt, trace_id, %peer, "routed");
+            }
+            Note::Delegated { request, outcome } => {
+                tracing::debug!(%agent, request, trace_id, outcome = outcome.name(), "delegated");
+            }
+            Note::JobEnded { request, attempt, outcome: TOO_LATE } => {
+                if let Some(permit) = self.too_late.admit(now) {
+                    let left_out = permit.left_out;
+                    tracing::warn!(
+                        %agent, request, attempt, trace_id, left_out, "a job's deadline passed"
+                    );
+                }
+            }
+            Note::JobEnded { request, attempt, outcome } => {
+                let outcome = outcome.name();
+                tracing::debug!(%agent, request, attempt, trace_id, outcome, "job ended");
+            }
+            Note::CopyWon { request, attempt } => {
+                tracing::debug!(%agent, request, attempt, trace_id, "the copy was faster");
+            }
+            Note::CopyDropped { request, attempt } => {
+                tracing::debug!(
+                    %agent, request, attempt, trace_id, "given up: another attempt was faster"
+                );
+            }
+            Note::Delegating { request } => {
+                tracing::trace!(%agent, request, trace_id, "delegating");
+            }
+            Note::Held { request } => {
+                tracing::trace!(%agent, request, trace_id, "waits for a free slot");
+            }
+            Note::JobQueued { request, attempt } => {
+                tracing::trace!(%agent, request, attempt, trace_id, "job queued");
+            }
+            Note::JobStarted { request, attempt } => {
+                tracing::trace!(%agent, request, attempt, trace_id, "job started");
+            }
+            // The other notes are about no job.
+            _ => {}
+        }
+    }
+}
+
 impl Observer for Log {
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
         match note {
@@ -87,44 +141,26 @@ impl Observer for Log {
                  stop one of them, or start it with another --name"
             ),
             Note::ViewChanged { peers } => tracing::info!(%agent, peers, "peers changed"),
-            Note::Retrying { request, attempt, reason } => {
-                tracing::info!(%agent, request, attempt, reason = reason.name(), "retrying");
-            }
             Note::PassedOver { peer, reason, penalty } => {
                 tracing::warn!(%agent, %peer, reason = reason.name(), ?penalty, "passed over: the peer fails");
             }
             Note::Recovered { peer } => tracing::info!(%agent, %peer, "the peer works again"),
-            Note::Routed { request, attempt, peer, .. } => {
-                tracing::debug!(%agent, request, attempt, %peer, "routed");
-            }
-            Note::Delegated { request, outcome } => {
-                tracing::debug!(%agent, request, outcome = outcome.name(), "delegated");
-            }
-            Note::JobEnded { request, attempt, outcome: TOO_LATE } => {
-                if let Some(permit) = self.too_late.admit(now) {
-                    let left_out = permit.left_out;
-                    tracing::warn!(%agent, request, attempt, left_out, "a job's deadline passed");
-                }
-            }
-            Note::JobEnded { request, attempt, outcome } => {
-                tracing::debug!(%agent, request, attempt, outcome = outcome.name(), "job ended");
-            }
-            Note::CopyWon { request, attempt } => {
-                tracing::debug!(%agent, request, attempt, "the copy was faster");
-            }
-            Note::CopyDropped { request, attempt } => {
-                tracing::debug!(%agent, request, attempt, "given up: another attempt was faster");
-            }
             Note::Probing { peers } => tracing::trace!(%agent, peers, "calls peers without a job"),
-            Note::Delegating { request } => tracing::trace!(%agent, request, "delegating"),
-            Note::Held { request } => tracing::trace!(%agent, request, "waits for a free slot"),
-            Note::JobQueued { request, attempt } => {
-                tracing::trace!(%agent, request, attempt, "job queued");
-            }
-            Note::JobStarted { request, attempt } => {
-                tracing::trace!(%agent, request, attempt, "job started");
-            }
+            Note::Retrying { .. }
+            | Note::Routed { .. }
+            | Note::Delegated { .. }
+            | Note::JobEnded { .. }
+            | Note::CopyWon { .. }
+            | Note::CopyDropped { .. }
+            | Note::Delegating { .. }
+            | Note::Held { .. }
+            | Note::JobQueued { .. }
+            | Note::JobStarted { .. } => self.job(now, agent, note, None),
         }
+    }
+
+    fn traced(&self, now: Timestamp, agent: &Name, note: &Note, trace: TraceId) {
+        self.job(now, agent, note, Some(trace));
     }
 
     fn registry(&self, _: Timestamp, note: &registry::LeaseNote) {

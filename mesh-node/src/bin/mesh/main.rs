@@ -24,6 +24,7 @@ mod secure_folder;
 mod security;
 mod settings;
 mod tls;
+mod trace_args;
 mod up;
 mod values;
 mod work;

@@ -96,7 +96,7 @@ impl WorkerProcess {
         command: &JobCommand,
     ) -> Result<WorkerResult, JobTrouble> {
         self.last_id += 1;
-        let input = JobInput::new(task, command).named(self.last_id);
+        let input = JobInput::new(task, command).named(self.last_id, task);
         let line = format!("{}\n", input.to_json());
         // A worker that has not got the whole line has not begun the job.
         let written = self.stdin.write_all(line.as_bytes()).await;

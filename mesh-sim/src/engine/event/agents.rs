@@ -409,7 +409,7 @@ impl EventSimulation<'_> {
     fn carry_out(&mut self, now: Timestamp, id: AgentId, effect: Effect) {
         let agent_host = &mut self.agent_hosts[id];
         match effect {
-            Effect::Note(note) => {
+            Effect::Note(note) | Effect::TracedNote { note, .. } => {
                 // Oracles need the list itself, which the note doesn't have.
                 let peers_changed = matches!(note, Note::ViewChanged { .. });
                 self.journal.record(now, id, Fact::AgentNoted(note));

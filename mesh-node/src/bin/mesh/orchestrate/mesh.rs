@@ -5,14 +5,15 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::join_all;
 use mesh_core::agent::Fate;
-use mesh_core::codec::{Origin, limits};
+use mesh_core::codec::{self, Origin, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_core::roster::Roster;
 use mesh_core::text::closest;
+use mesh_core::trace::TraceContext;
 use mesh_node::dashboard::BoardUpdate;
-use mesh_node::http::header::AUTHORIZATION;
+use mesh_node::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use mesh_node::http::{Bytes, Client, ClientLimits, HeaderMap, HttpError, Method, StatusCode};
-use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange};
+use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange_with};
 use mesh_node::security::Credentials;
 use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
 use mesh_node::{Clock, GuardedNet};
@@ -41,6 +42,8 @@ pub(crate) struct MeshClient {
     /// Their addresses, `host:port`; at least one.
     registries: Vec<String>,
     client: Client<GuardedNet>,
+    /// Header fields that name the trace of all its calls; none if there is none.
+    trace: HeaderMap,
 }
 
 /// Why a call of an agent has no result.
@@ -85,7 +88,17 @@ impl MeshClient {
     /// A client of the mesh of these registries, `host:port`; at least one.
     pub(crate) fn new(clock: Clock, registries: Vec<String>, net: GuardedNet) -> Self {
         let client = Client::new(net, ClientLimits::default());
-        Self { clock, registries, client }
+        Self { clock, registries, client, trace: HeaderMap::new() }
+    }
+
+    /// The same client, whose calls of agents belong to this trace. The trace stands in the header,
+    /// because params may be an array, or name a trace of their own.
+    pub(crate) fn in_trace(self, trace: Option<TraceContext>) -> Self {
+        let field = |(name, value): (&'static str, String)| {
+            Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?))
+        };
+        let trace = trace.iter().flat_map(codec::trace_fields).filter_map(field).collect();
+        Self { trace, ..self }
     }
 
     /// The agents that any of the registries lists, by name.
@@ -227,7 +240,9 @@ impl MeshClient {
         let to = ServiceAddress::agent(&agent.url);
         let to = if agent.is_listed { to.of(&agent.name) } else { to };
         let timeout = timeout.saturating_add(TIMEOUT_MARGIN);
-        let answered = exchange(&self.client, to, (&id, body), timeout, &limits::ANSWER).await?;
+        let (headers, limits) = (self.trace.clone(), &limits::ANSWER);
+        let answered =
+            exchange_with(&self.client, to, headers, (&id, body), timeout, limits).await?;
         let RpcAnswer { outcome, origin } = answered;
         let result = outcome.map_err(|error| AgentCallError::Answered(error, origin))?;
         Ok(serde_json::from_str(result.get()).unwrap_or_default())

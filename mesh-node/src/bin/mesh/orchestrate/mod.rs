@@ -24,7 +24,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     let registries = args.registries.all().map_err(WrongUsage)?;
     let credentials = args.credentials.open()?;
     let net = args.tls.open()?.client(call_rules(&registries, credentials.clone()));
-    let mesh = MeshClient::new(clock, registries, net);
+    let mesh = MeshClient::new(clock, registries, net).in_trace(args.trace.context());
     if args.watch {
         return watch::run(&mesh, &credentials, Stop::listen()?).await;
     }
