@@ -18,8 +18,8 @@ use crate::request_generator::{RequestPlan, RequestTally, run};
 
 /// The time between two heartbeats of a lease while the CPU is measured: the default of agents.
 const HEARTBEAT_S: f64 = 10.0;
-/// How many registrations are prepared: more than any registry takes in a measurement.
-const REGISTRATIONS: usize = 200_000;
+/// How many registrations are prepared for each second: more than any registry takes.
+const REGISTRATIONS_PER_S: f64 = 60_000.0;
 /// A registry with a store may take at most so many times the CPU of one without.
 const CPU_LIMIT: f64 = 1.5;
 
@@ -94,7 +94,8 @@ async fn measure_one(
     };
 
     // Each is a later life of an agent, and takes the lease from the one before.
-    let later = (0..REGISTRATIONS).map(|number| {
+    let prepared = (REGISTRATIONS_PER_S * options.seconds) as usize;
+    let later = (0..prepared).map(|number| {
         let incarnation = 2 + (number / options.leases) as u64;
         heartbeats::registration(number % options.leases, incarnation)
     });

@@ -72,7 +72,8 @@ impl PeerCertificate {
         if uris.next().is_some() {
             return Err(IdentityError::Several);
         }
-        let dns = dns.into_iter().filter(|name| !name.contains('*')).map(str::to_owned);
+        let is_name = |name: &&str| !name.is_empty() && !name.contains('*');
+        let dns = dns.into_iter().filter(is_name).map(str::to_owned);
         let dns: Vec<String> = dns.collect();
         if dns.is_empty() && spiffe.is_none() {
             return Err(IdentityError::None);
@@ -144,6 +145,7 @@ mod tests {
         for (dns, uris, expected) in [
             (&[][..], &[][..], IdentityError::None),
             (&["*.example"], &[], IdentityError::None),
+            (&[""], &[], IdentityError::None),
             (&["a"], &["spiffe://mesh/a", "spiffe://mesh/b"], IdentityError::Several),
             (&["a"], &["spiffe://mesh/a", "https://a"], IdentityError::Several),
             (&["a"], &["https://mesh/a"], IdentityError::NoSpiffeId),

@@ -94,3 +94,17 @@ impl Watched {
         }
     }
 }
+
+/// What becomes of old revisions, the end of a sentence; `None`: etcd does not say how it was started.
+pub(super) fn compaction(compacts: Option<bool>) -> &'static str {
+    match compacts {
+        Some(true) => "and forgets old revisions by itself",
+        Some(false) => {
+            "but may run out of space: its command line has no --auto-compaction-retention=1h"
+        }
+        None => {
+            "but does not tell whether it was started with --auto-compaction-retention=1h, without \
+             which it may run out of space"
+        }
+    }
+}

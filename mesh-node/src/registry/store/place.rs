@@ -150,7 +150,7 @@ impl StorePlace {
     }
 
     /// Opens the store and lists its records. `ttl` is how long leases last: a store that others
-    /// write to forgets what no registry has asked it to keep for three TTLs.
+    /// write to forgets what no registry has asked it to keep for three TTLs; etcd for four.
     ///
     /// # Errors
     /// A sentence that names the place and says what is wrong with it. It comes within 10 s, and
@@ -206,6 +206,8 @@ impl StorePlace {
                     user: user.as_ref(),
                     tls: is_tls.then_some(certificates),
                 };
+                // It asks for every second keep only.
+                let keep_for = keep_for + ttl;
                 Ok(Arc::new(super::etcd::EtcdStore::connect(cluster, mesh, keep_for).await?))
             }
             #[allow(unreachable_patterns, reason = "all kinds are built in, as a rule")]
