@@ -4,23 +4,27 @@ use std::collections::BTreeMap;
 
 use mesh_core::protocol::Name;
 
-use super::store::KEEPS_PER_TTL;
-
-/// A store keeps records for several TTLs, so each is kept once per TTL: a third of them at a time.
-/// Those of agents that were not heard the last time may be about to be forgotten, so they are kept
-/// at once.
-#[derive(Debug, Default)]
+/// A store keeps records for several TTLs, so not each is kept in each round. Those of agents that
+/// were not heard the last time may be about to be forgotten, so they are kept at once.
+#[derive(Debug)]
 pub(super) struct KeepTurns {
+    /// Each record is kept once in so many rounds.
+    turns: u64,
     /// The round in which each record is due.
     due: BTreeMap<Name, u64>,
     round: u64,
 }
 
 impl KeepTurns {
+    /// A store that must be asked once in so many rounds.
+    pub(super) fn new(turns: u32) -> Self {
+        Self { turns: turns.into(), due: BTreeMap::new(), round: 0 }
+    }
+
     /// The next round, with the names of all agents that are heard: those whose records are due.
     pub(super) fn next(&mut self, heard: Vec<Name>) -> Vec<Name> {
         self.round += 1;
-        let turns = u64::from(KEEPS_PER_TTL);
+        let turns = self.turns;
         let before = std::mem::take(&mut self.due);
         let mut due = Vec::new();
         for (place, name) in (0..).zip(heard) {
@@ -52,8 +56,8 @@ mod tests {
     }
 
     #[test]
-    fn each_is_kept_once_per_ttl_and_new_ones_at_once() {
-        let mut turns = KeepTurns::default();
+    fn each_is_kept_in_its_turn_and_new_ones_at_once() {
+        let mut turns = KeepTurns::new(3);
         let all = ["a", "b", "c", "d"];
         assert_eq!(turns.next(names(&all)), names(&all));
         let rounds: Vec<Vec<Name>> = (0..6).map(|_| turns.next(names(&all))).collect();

@@ -193,13 +193,13 @@ impl<O: Observer> RegistryDriver<O> {
         }
     }
 
-    /// Asks the store not to forget the leases of agents that are heard, a third of them three times
+    /// Asks the store not to forget the leases of agents that are heard, a part of them three times
     /// per TTL, and whether it has forgotten others.
     async fn keep_records(&self, store: Arc<dyn Store>) {
         if store.keeping() != Keeping::Shared {
             return;
         }
-        let mut turns = KeepTurns::default();
+        let mut turns = KeepTurns::new(store.keep_turns());
         loop {
             // If all registries were away, records may be about to be forgotten.
             self.clock.sleep_until(self.clock.now() + self.ttl / KEEPS_PER_TTL).await;

@@ -8,7 +8,7 @@
 //! It talks to the JSON gateway that every etcd serves at its client address, because the libraries
 //! for its binary interface need the compiler of protocol buffers to be built.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex as PlainMutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,8 +27,8 @@ use tokio::task::JoinSet;
 use super::etcd_answers::{Pair, Ranged, Revision, WatchNews, Watched, compaction};
 use super::etcd_watch::EtcdWatch;
 use super::{
-    CHANGE_TIMEOUT, LIST_TIMEOUT, LastFailure, MOST_AT_ONCE, Store, StoreCertificates,
-    StoreContents, StoreError, StoreNews,
+    CHANGE_TIMEOUT, KEEPS_PER_TTL, LIST_TIMEOUT, LastFailure, MOST_AT_ONCE, Store,
+    StoreCertificates, StoreContents, StoreError, StoreNews,
 };
 use crate::http::{Bytes, Client, ClientLimits, HttpError, Method, StatusCode};
 use crate::net::{CallRules, GuardedNet};
@@ -54,9 +54,6 @@ pub(super) struct EtcdStore {
     keep_for: Duration,
     /// The lease of etcd of each record.
     leases: PlainMutex<BTreeMap<Name, Revision>>,
-    /// Whose leases were kept when that was last asked for: the next time they are passed over,
-    /// because each costs a request.
-    just_kept: PlainMutex<BTreeSet<Name>>,
     watch: Mutex<Option<EtcdWatch>>,
     failure: LastFailure,
     /// Reads changed certificates again; ends with the store.
@@ -108,7 +105,6 @@ impl EtcdStore {
             prefix: format!("/{mesh}/leases/"),
             keep_for,
             leases: PlainMutex::default(),
-            just_kept: PlainMutex::default(),
             watch: Mutex::new(None),
             failure: LastFailure::default(),
             _kept: kept,
@@ -186,10 +182,6 @@ impl EtcdStore {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn just_kept(&self) -> MutexGuard<'_, BTreeSet<Name>> {
-        self.just_kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The name of a record, whose lease is remembered, and the text of the record.
     fn read(&self, pair: &Pair) -> Option<(Name, Vec<u8>)> {
         let key = String::from_utf8(BASE64.decode(&pair.key).ok()?).ok()?;
@@ -216,7 +208,6 @@ impl EtcdStore {
         let answer = self.call("/v3/kv/range", body, LIST_TIMEOUT).await.map_err(problem)?;
         let listed: Ranged = read_answer(answer)?;
         self.leases().clear();
-        self.just_kept().clear();
         let mut records = Vec::with_capacity(listed.kvs.len());
         for pair in &listed.kvs {
             let Some((_, text)) = self.read(pair) else { continue };
@@ -367,16 +358,12 @@ impl EtcdStore {
 
     async fn kept(&self, names: Vec<Name>) -> Result<Vec<Name>, StoreError> {
         let keep = |name: Name| async {
-            if self.just_kept().remove(&name) {
-                return Ok(None);
-            }
             let lease = self.leases().get(&name).copied();
             let Some(lease) = lease else { return Ok(Some(name)) };
             let body = json!({ "ID": lease.0.to_string() });
             let kept = self.call("/v3/lease/keepalive", body, CHANGE_TIMEOUT).await;
             // Without a time to live the lease is over.
             if kept.map_err(problem)?["result"]["TTL"].is_string() {
-                self.just_kept().insert(name);
                 return Ok(None);
             }
             self.leases().remove(&name);
@@ -460,6 +447,11 @@ fn problem(problem: EtcdProblem) -> StoreError {
 impl Store for EtcdStore {
     fn keeping(&self) -> Keeping {
         Keeping::Shared
+    }
+
+    /// Each record takes a request of its own, so it is kept once in two TTLs.
+    fn keep_turns(&self) -> u32 {
+        2 * KEEPS_PER_TTL
     }
 
     fn list(&self) -> BoxFuture<'_, Result<StoreContents, StoreError>> {

@@ -79,6 +79,11 @@ pub trait Store: Send + Sync + 'static {
     /// Whether other registries may write to it, too.
     fn keeping(&self) -> Keeping;
 
+    /// A record is to be kept once whenever the store has been asked so many times to keep some.
+    fn keep_turns(&self) -> u32 {
+        KEEPS_PER_TTL
+    }
+
     /// All records, and the revision at which the store has them.
     fn list(&self) -> BoxFuture<'_, Result<StoreContents, StoreError>>;
 

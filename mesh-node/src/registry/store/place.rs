@@ -206,7 +206,7 @@ impl StorePlace {
                     user: user.as_ref(),
                     tls: is_tls.then_some(certificates),
                 };
-                // It asks for every second keep only.
+                // Here each record is kept once in two TTLs.
                 let keep_for = keep_for + ttl;
                 Ok(Arc::new(super::etcd::EtcdStore::connect(cluster, mesh, keep_for).await?))
             }
