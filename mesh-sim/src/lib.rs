@@ -52,6 +52,7 @@
 //! | know who wins, and how sure that is | [`judge::Ranking`], [`statistics`] |
 //! | vary fields and seeds; compare results; be told which policy to take | `sweep`, `compare`, `recommend` |
 //! | look for failures, make them small, tell their story | [`explore`], [`minimize`], [`replay`] |
+//! | watch a run as the dashboard would show it | `playback` |
 //!
 //! The same scenario, seed and version give the same bytes, on any machine and with any number of
 //! threads.
@@ -89,6 +90,8 @@ pub mod oracle;
 #[cfg(feature = "reports")]
 mod page;
 pub mod parallel;
+#[cfg(feature = "reports")]
+pub mod playback;
 pub mod presence;
 pub mod publish;
 #[cfg(feature = "reports")]

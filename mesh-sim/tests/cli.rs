@@ -23,6 +23,8 @@ mod init;
 mod near_misses;
 #[path = "cli/pages.rs"]
 mod pages;
+#[path = "cli/playback.rs"]
+mod playback;
 
 #[path = "cli/python.rs"]
 mod python;

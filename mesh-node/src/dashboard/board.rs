@@ -21,9 +21,13 @@ const MOST_GONE: usize = 1024;
 /// this only bounds what mistakes could cost.
 const MOST_TELLING: usize = 1 << 15;
 
-/// What is known of a mesh. It is kept in memory only.
+/// What is known of a mesh: its agents, what they tell, and what happened lately. It is kept in
+/// memory only, and everything in it has a limit.
+///
+/// A [`Dashboard`](super::Dashboard) has one for the live mesh. A simulation can make one of a run,
+/// and record its [updates](Self::update) to play the run back.
 #[derive(Debug)]
-pub(super) struct Board {
+pub struct Board {
     epoch: u64,
     /// Rises with everything that changes.
     version: u64,
@@ -56,7 +60,8 @@ struct ToldTelemetry {
 }
 
 impl Board {
-    pub(super) fn new(epoch: u64) -> Self {
+    /// An empty board. `epoch` names this life of it.
+    pub fn new(epoch: u64) -> Self {
         Self {
             epoch,
             version: 1,
@@ -71,7 +76,8 @@ impl Board {
         }
     }
 
-    pub(super) const fn version(&self) -> u64 {
+    /// The version: it rises with everything that changes.
+    pub const fn version(&self) -> u64 {
         self.version
     }
 
@@ -90,7 +96,7 @@ impl Board {
     }
 
     /// Something happened to a lease.
-    pub(super) fn note(&mut self, now: Timestamp, note: &LeaseNote) {
+    pub fn note(&mut self, now: Timestamp, note: &LeaseNote) {
         let kind = match &note.kind {
             LeaseNoteKind::Granted => "joined",
             LeaseNoteKind::Restored => "recovering",
@@ -119,7 +125,7 @@ impl Board {
     }
 
     /// An agent that has a lease has told its telemetry.
-    pub(super) fn tell(&mut self, now: Timestamp, name: &Name, telemetry: Telemetry) {
+    pub fn tell(&mut self, now: Timestamp, name: &Name, telemetry: Telemetry) {
         let known = self.told.get(name).map(|told| told.newest);
         if known.is_none() && self.told.len() >= MOST_TELLING {
             return;
@@ -173,11 +179,7 @@ impl Board {
     }
 
     /// Takes over the list of live leases.
-    pub(super) fn sync(
-        &mut self,
-        now: Timestamp,
-        leases: impl Iterator<Item = (Name, ServiceBody)>,
-    ) {
+    pub fn sync(&mut self, now: Timestamp, leases: impl Iterator<Item = (Name, ServiceBody)>) {
         let mut left = std::mem::take(&mut self.agents);
         for (name, service) in leases {
             let heard = now - Duration::from_millis(service.last_heartbeat_ms);
@@ -208,12 +210,12 @@ impl Board {
     }
 
     /// What keeps the board from being up to date.
-    pub(super) fn set_problem(&mut self, problem: Option<String>) {
+    pub fn set_problem(&mut self, problem: Option<String>) {
         self.problem = problem;
     }
 
     /// What has changed since a version; everything if that is of another life, or too old.
-    pub(super) fn update(&self, now: Timestamp, epoch: u64, since: u64) -> BoardUpdate {
+    pub fn update(&self, now: Timestamp, epoch: u64, since: u64) -> BoardUpdate {
         let is_known = epoch == self.epoch && since >= self.forgotten && since <= self.version;
         let since = if is_known { since } else { 0 };
         let is_news = |version: u64| version > since;

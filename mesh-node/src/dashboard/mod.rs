@@ -36,8 +36,9 @@ use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use self::board::Board;
+pub use self::board::Board;
 pub use self::node::{DashboardNode, DashboardParts};
+pub use self::page::playback_page;
 pub use self::send::CallAgents;
 pub use self::update::{BoardAgent, BoardEvent, BoardJob, BoardUpdate, GoneAgent};
 use self::viewers::{MaySee, Viewers};

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::http::{Bytes, Response, StatusCode};
 
-/// The parts of the script, in their order.
+/// The parts of the script that every page has, in their order.
 const SCRIPTS: [&str; 7] = [
     include_str!("page/model.js"),
     include_str!("page/text.js"),
@@ -19,6 +19,10 @@ const SCRIPTS: [&str; 7] = [
     include_str!("page/forms.js"),
     include_str!("page/main.js"),
 ];
+/// The last part of a page that shows a live mesh.
+const LIVE: &str = include_str!("page/live.js");
+/// The last part of a page that shows a recorded run.
+const PLAYBACK: &str = include_str!("page/playback.js");
 const STYLE: &str = include_str!("page/style.css");
 const DOCUMENT: &str = include_str!("page/page.html");
 
@@ -27,10 +31,26 @@ struct DashboardPage {
     headers: HeaderMap,
 }
 
+/// The script with this last part. One function is around all of it, so that nothing is a global.
+fn script(last: &str) -> String {
+    format!("\"use strict\";\n(() => {{\n{}\n{last}}})();\n", SCRIPTS.join("\n"))
+}
+
+fn document(script: &str) -> String {
+    DOCUMENT.replace("STYLE", STYLE).replace("SCRIPT", script)
+}
+
+/// The page for a frame that plays a recorded run back. It has no data and loads none: whoever
+/// frames it calls `playback.load(run)` of its window, and then `playback.showAt(ms)`. A run is an
+/// object with `frames` (each with `at_ms` and a [`BoardUpdate`](super::BoardUpdate) as `update`),
+/// `requests` and a `note` on them.
+pub fn playback_page() -> String {
+    document(&script(PLAYBACK))
+}
+
 static PAGE: LazyLock<DashboardPage> = LazyLock::new(|| {
-    // One function around all of it, so that nothing of it is a global.
-    let script = format!("\"use strict\";\n(() => {{\n{}}})();\n", SCRIPTS.join("\n"));
-    let html = DOCUMENT.replace("STYLE", STYLE).replace("SCRIPT", &script);
+    let script = script(LIVE);
+    let html = document(&script);
     let policy = format!(
         "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -121,7 +141,9 @@ mod tests {
 
     #[test]
     fn the_parts_of_the_page_are_short_files() {
-        for (number, part) in SCRIPTS.iter().chain([&STYLE, &DOCUMENT]).enumerate() {
+        for (number, part) in
+            SCRIPTS.iter().chain([&LIVE, &PLAYBACK, &STYLE, &DOCUMENT]).enumerate()
+        {
             let lines = part.lines().count();
             assert!(lines < 500, "part {number} has {lines} lines");
         }

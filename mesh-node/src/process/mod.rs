@@ -3,6 +3,7 @@
 //! The programs of this workspace share it. A library user that embeds an agent needs none of it,
 //! except that executors run their commands through [`children`].
 
+pub mod browser;
 #[cfg(feature = "processes")]
 pub mod children;
 #[cfg(feature = "command-line")]

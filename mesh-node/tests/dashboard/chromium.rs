@@ -5,10 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-
-use crate::process::until;
 
 /// If this variable is set, there must be a browser.
 const DEMANDED: &str = "MESH_TEST_PROGRAMS";
@@ -112,8 +112,15 @@ impl Chromium {
 
     /// Waits until an expression is true.
     #[track_caller]
+    #[expect(clippy::disallowed_methods, reason = "these tests live in real time")]
     pub(crate) fn until(&mut self, expression: &str) {
-        until(expression, || self.value(&format!("Boolean({expression})")) == true);
+        for _ in 0..600 {
+            if self.value(&format!("Boolean({expression})")) == true {
+                return;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        panic!("still not true: {expression}");
     }
 
     /// Writes what the page looks like to a folder, if the variable MESH_TEST_PICTURES names one.

@@ -18,8 +18,8 @@ use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 
 pub use self::story::{
-    FailureStory, MessageFate, StoryEvent, StoryFault, StoryLine, StoryMessage, StoryStep,
-    seconds_text,
+    FailureStory, MessageFate, RequestWay, StoryEvent, StoryFault, StoryLine, StoryMessage,
+    StoryStep, seconds_text,
 };
 
 use self::choice::Subject;
@@ -102,7 +102,10 @@ impl LoggedFacts {
             names: &self.names,
         };
         let choice = subject.choose(&self.entries, limit.max(1));
-        let events = self.events(&subject, &choice.events);
+        let is_own = |fact: &Fact| request.is_some() && fact.request() == request;
+        let own: Vec<usize> =
+            (0..self.entries.len()).filter(|at| is_own(&self.entries[*at].fact)).collect();
+        let events = self.events(&own, until, &choice.events);
         let began = events.first().map_or(until, |event| event.at);
         let (faults, faults_left_out) = subject.faults(&self.faults, began);
         let client = request.map(|_| self.names[HostId::CLIENT].clone());
@@ -120,11 +123,25 @@ impl LoggedFacts {
         }
     }
 
-    /// The chosen events in words, with what became of their messages.
-    fn events(&self, subject: &Subject<'_>, chosen: &[usize]) -> Vec<StoryEvent> {
-        let is_own = |fact: &Fact| subject.request.is_some() && fact.request() == subject.request;
-        let own: Vec<usize> =
-            (0..self.entries.len()).filter(|at| is_own(&self.entries[*at].fact)).collect();
+    /// The ways of these requests, of which nothing has to have failed. Those that are no requests of
+    /// the run are left out.
+    pub fn ways(&self, requests: &BTreeSet<u64>) -> Vec<RequestWay> {
+        let mut own: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+        for (position, entry) in self.entries.iter().enumerate() {
+            if let Some(request) = entry.fact.request().filter(|number| requests.contains(number)) {
+                own.entry(request).or_default().push(position);
+            }
+        }
+        let way = |(request, own): (u64, Vec<usize>)| {
+            let last = own.last().map_or(Timestamp::ZERO, |position| self.entries[*position].at);
+            RequestWay { request, events: self.events(&own, last, &own) }
+        };
+        own.into_iter().map(way).collect()
+    }
+
+    /// The chosen events in words, with what became of their messages up to a time. `own` are the
+    /// positions of all events of the request that they are about.
+    fn events(&self, own: &[usize], until: Timestamp, chosen: &[usize]) -> Vec<StoryEvent> {
         let facts: Vec<&JournalEntry> = own.iter().map(|at| &self.entries[*at]).collect();
         let teller = Teller::new(&self.names, facts.iter().copied());
         let messages = Messages {
@@ -132,7 +149,7 @@ impl LoggedFacts {
             schedule: &self.schedule,
             names: &self.names,
             teller: &teller,
-            until: subject.until,
+            until,
         };
         let event = |position: &usize| {
             let entry = &self.entries[*position];
@@ -211,7 +228,8 @@ fn about(fate: &RequestFate) -> String {
 }
 
 impl StoryFault {
-    fn of(fault: &Fault) -> Self {
+    /// The fault as stories and playbacks tell it.
+    pub fn of(fault: &Fault) -> Self {
         Self {
             label: fault.kind.label().to_owned(),
             detail: fault.kind.detail(),

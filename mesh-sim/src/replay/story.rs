@@ -32,6 +32,15 @@ pub struct FailureStory {
     pub faults_left_out: usize,
 }
 
+/// What became of one request, from the client to the peers and back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestWay {
+    /// The request's number.
+    pub request: u64,
+    /// What happened to it, in the order of time.
+    pub events: Vec<StoryEvent>,
+}
+
 /// One event of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoryEvent {
@@ -183,7 +192,8 @@ pub fn seconds_text(at: Timestamp, decimals: usize) -> String {
 }
 
 impl StoryEvent {
-    fn line(&self) -> StoryLine {
+    /// The event as a line, with what became of its message.
+    pub fn line(&self) -> StoryLine {
         let (place, words) = match &self.message {
             None => (self.host.to_string(), self.words.clone()),
             Some(message) => (

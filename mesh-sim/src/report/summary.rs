@@ -86,7 +86,7 @@ pub enum EngineName {
 
 impl EngineName {
     /// The same, as a report has it.
-    pub(crate) const fn ran_by(self) -> RanBy {
+    pub const fn ran_by(self) -> RanBy {
         match self {
             Self::Turmoil => RanBy::Engine(EngineKind::Turmoil),
             Self::Event => RanBy::Engine(EngineKind::Event),

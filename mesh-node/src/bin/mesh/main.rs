@@ -5,7 +5,6 @@
 mod addresses;
 mod agent;
 mod args;
-mod browser;
 mod call;
 mod certs;
 mod config;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{io, iter};
 
 use mesh_node::http::ServerLimits;
+use mesh_node::process::browser;
 use mesh_node::process::console::{print, say};
 use mesh_node::process::signals::Stop;
 use mesh_node::security::Credentials;
@@ -23,7 +24,7 @@ use super::remote_text::harmless;
 use super::secure_folder::{REGISTRY_NAME, SecureFolder};
 use super::security::SecurityArgs;
 use super::tls::TlsArgs;
-use super::{WrongUsage, agent, browser, dashboard, identity, work};
+use super::{WrongUsage, agent, dashboard, identity, work};
 use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.

@@ -47,13 +47,16 @@ function startForms() {
     await post("sign-out", {}).catch(() => {});
     location.reload();
   });
+  byId("only-failed").addEventListener("change", () => render(false));
   byId("send").addEventListener("submit", (event) => {
     event.preventDefault();
     sendJob();
   });
+}
+
+function startTools() {
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
   byId("tools").addEventListener("input", readTools);
-  byId("only-failed").addEventListener("change", () => render(false));
   byId("edges").closest("details").addEventListener("toggle", () => render(true));
   byId("more").addEventListener("click", () => {
     view.shown += 60;

@@ -1,6 +1,6 @@
 // The graph: agents as circles, what they know of their round trips as arrows.
 
-const DASHES = { good: [], warn: [9, 4], bad: [3, 3], stale: [2, 5] };
+const DASHES = { good: [], warn: [9, 4], bad: [3, 3], stale: [2, 5], way: [], lost: [2, 4] };
 const BAND_WORDS = { good: "fast", warn: "moderate", bad: "slow", stale: "unknown or old" };
 /** More arrows than this have no labels, and more agents no names, unless they are chosen. */
 const MOST_LABELS = 24;
@@ -96,6 +96,8 @@ function drawGraph(agents) {
   });
   const labelled = edges.length <= MOST_LABELS && width > 500 ? edges : edges.filter(isChosen);
   if (labelled.length <= 2 * MOST_LABELS) labelled.forEach((edge) => drawLabel(context, edge));
+  view.way.filter((step) => places.has(step.from) && places.has(step.to))
+    .forEach((step) => drawArrow(context, { rate: 8, ...step }, step.isLost ? "lost" : "way", 1, 1));
   agents.forEach((agent) => drawAgent(context, agent, agents.length));
   context.fillStyle = colours.ink;
   context.font = "600 13px system-ui, sans-serif";

@@ -1,8 +1,5 @@
-// The beginning: connects, draws what comes, and connects again when the connection is lost.
+// Draws everything, and takes clicks and keys of the graph.
 
-let source = null;
-let retryMs = 1000;
-let retry = 0;
 let isDrawing = false;
 
 /** Draws everything at the next frame. With `isAll`, also the charts that have not changed. */
@@ -18,9 +15,11 @@ function render(isAll) {
     describeChosen();
     showCards(agents, isAll);
     if (isDue("matrix", isAll)) showMatrix(agents);
-    showJobs(agents);
     showEvents(agents);
-    listNames();
+    if (clock.isLive) {
+      showJobs(agents);
+      listNames();
+    }
   });
 }
 
@@ -29,9 +28,11 @@ function showStatus() {
   const sum = (figure) => live.reduce((all, agent) => all + (agent[figure] || 0), 0);
   const [rate, failed] = [sum("rate"), sum("failedRate")];
   const offline = isOffline();
-  const parts = [offline ? "✗ not live" : "● live", count(live.length, "agent"), `${short(rate)} jobs/s`,
-    rate + failed ? `${share(rate / (rate + failed))} done` : "no traffic in the last 30 s",
-    `updated ${ago(board.heard)}`];
+  const isNow = offline ? "✗ not live" : "● live";
+  const parts = [clock.isLive ? isNow : `at ${time(clock.now() - clock.began)}`,
+    count(live.length, "agent"), `${short(rate)} jobs/s`,
+    rate + failed ? `${share(rate / (rate + failed))} done` : "no traffic in the last 30 s"];
+  if (clock.isLive) parts.push(`updated ${ago(board.heard)}`);
   setText(byId("status"), board.heard ? parts.join(" · ") : waiting());
   setClass(document.body, "offline", Boolean(board.heard) && offline);
   byId("problem").hidden = !board.problem;
@@ -44,45 +45,6 @@ const waiting = () => (rights.asks_keys && !rights.observe ? "sign in to see the
 function choose(name) {
   view.chosen = view.chosen === name ? "" : name;
   render(false);
-}
-
-/** Opens the stream of updates. A browser connects again by itself, but not after a refusal. */
-function connect() {
-  clearTimeout(retry);
-  if (source) source.close();
-  source = null;
-  if (!rights.observe) return render(false);
-  source = new EventSource(`${root}/events`);
-  source.onmessage = (message) => {
-    retryMs = 1000;
-    let isTaken = false;
-    try { isTaken = applyUpdate(JSON.parse(message.data)); } catch (error) { console.error(error); }
-    if (!isTaken) return later();
-    render(false);
-  };
-  source.onerror = () => {
-    if (source && source.readyState === EventSource.CLOSED) later();
-    showStatus();
-  };
-}
-
-/** Begins anew after a while: the server may have started again, or refuses. */
-function later() {
-  if (source) source.close();
-  source = null;
-  clearTimeout(retry);
-  retry = setTimeout(begin, retryMs);
-  retryMs = Math.min(10000, retryMs * 2);
-}
-
-async function begin() {
-  try {
-    await askRights();
-    connect();
-  } catch (error) {
-    later();
-  }
-  showStatus();
 }
 
 function startGraph() {
@@ -108,7 +70,7 @@ function startGraph() {
 }
 
 readColours();
-startForms();
+startTools();
 startGraph();
 readTools();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -117,12 +79,3 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   render(true);
 });
 new ResizeObserver(() => render(true)).observe(byId("graph-box"));
-// Ages grow, and figures become stale, although nothing comes.
-setInterval(() => render(false), 1000);
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) return;
-  // After the lid of a laptop was closed, a connection may be dead without anybody having noticed.
-  if (rights.observe && isOffline()) begin();
-  render(true);
-});
-begin();

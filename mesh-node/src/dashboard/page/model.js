@@ -10,6 +10,9 @@ const GONE_MS = 120000;
 const MOST_POINTS = 150;
 const MOST_ROWS = 200;
 
+/** What ages count from: the clock of this machine, unless the past of a run is shown. */
+const clock = { now: () => Date.now(), isLive: true, began: 0 };
+
 const board = {
   epoch: 0, version: 0, problem: "", agents: new Map(), events: [], jobs: [],
   /** When the last update came, by the clock of this machine. */
@@ -20,7 +23,7 @@ const number = (value) => (typeof value === "number" && Number.isFinite(value) ?
 
 /** Takes over an update. False if something between it and the last one was missed. */
 function applyUpdate(update) {
-  const now = Date.now();
+  const now = clock.now();
   const isAll = update.since === 0;
   if (!isAll && (update.epoch !== board.epoch || update.since > board.version)) return false;
   const news = isAll ? 0 : board.version;
@@ -108,12 +111,12 @@ function addPoint(agent) {
   if (agent.points.length > MOST_POINTS) agent.points.shift();
 }
 
-const isOld = (at) => at !== null && Date.now() - at > STALE_MS;
+const isOld = (at) => at !== null && clock.now() - at > STALE_MS;
 const isStale = (agent) => Boolean(agent.gone) || isOld(agent.heard) || isOld(agent.told);
-const isOffline = () => Date.now() - board.heard > 4000;
+const isOffline = () => clock.isLive && clock.now() - board.heard > 4000;
 
 /** What the reader wants to see, and how. */
-const view = { filter: "", group: "", sort: "name", amber: 20, red: 100, chosen: "", shown: 60 };
+const view = { filter: "", group: "", sort: "name", amber: 20, red: 100, chosen: "", shown: 60, way: [] };
 
 const SORTS = {
   cpu: (agent) => (agent.load ? agent.load.cpu : -1),
@@ -161,7 +164,7 @@ function edgeBand(edge) {
   const from = board.agents.get(edge.from);
   const to = board.agents.get(edge.to);
   if (!from || !to || isStale(from) || to.gone || edge.rtt === null) return "stale";
-  if (Date.now() - edge.measured > STALE_ROUND_TRIP_MS) return "stale";
+  if (clock.now() - edge.measured > STALE_ROUND_TRIP_MS) return "stale";
   if (edge.rtt >= view.red) return "bad";
   return edge.rtt >= view.amber ? "warn" : "good";
 }

@@ -54,7 +54,7 @@ function times(one, other) {
 /** How long ago something was, in whole units. */
 function ago(at) {
   if (at === null || at === undefined) return "–";
-  const seconds = Math.max(0, Math.round((Date.now() - at) / 1000));
+  const seconds = Math.max(0, Math.round((clock.now() - at) / 1000));
   if (seconds < 60) return `${seconds} s ago`;
   const minutes = Math.floor(seconds / 60);
   return minutes < 60 ? `${minutes} min ago` : `${Math.floor(minutes / 60)} h ago`;
@@ -70,6 +70,7 @@ function readColours() {
     "accent", "cpu", "memory", "flight", "queue", "rate", "errors", "p50", "p99"]) {
     colours[name] = style.getPropertyValue(`--${name}`).trim();
   }
+  [colours.way, colours.lost] = [colours.accent, colours.bad];
 }
 
 /** The context of a canvas, cleared, with the size that it has on the screen, in CSS pixels. */
@@ -120,7 +121,7 @@ const drawn = new Map();
 /** Whether a part has to be drawn: something has changed, or figures may have become stale. */
 function isDue(part, isAll) {
   const version = part === "chosen" ? "" : board.version;
-  const key = [version, JSON.stringify(view), Math.floor(Date.now() / 5000), isOffline()].join(" ");
+  const key = [version, JSON.stringify(view), Math.floor(clock.now() / 5000), isOffline()].join(" ");
   if (!isAll && drawn.get(part) === key) return false;
   drawn.set(part, key);
   return true;

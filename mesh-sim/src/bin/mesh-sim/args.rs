@@ -77,6 +77,11 @@ pub(super) enum Command {
     ///
     /// Succeeds if the run fails again, and exits with 6 if it does not.
     Replay(ReplayArgs),
+    /// Play runs back as the dashboard would show them, as a page with a slider for the time.
+    ///
+    /// Shows up to two policies side by side, in step, with the faults marked; choose a request to
+    /// see its way. The runs are carried out again: the same seed gives the same run.
+    View(ViewArgs),
     /// Shrink a failing run to a small scenario file that fails in the same way.
     ///
     /// The failure is the first oracle that the run violates, or else the first threshold that it
@@ -293,6 +298,29 @@ pub(super) struct ReplayArgs {
     /// (events.jsonl) here.
     #[arg(long, value_name = "DIR")]
     pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = examples::VIEW)]
+pub(super) struct ViewArgs {
+    /// The scenario file (- is standard input), or a folder with the results of a run.
+    #[arg(value_name = "SCENARIO|RESULTS")]
+    pub(super) what: PathBuf,
+    /// Play back the policy with this label; may be repeated [default: the first two].
+    #[arg(long, value_name = "LABEL")]
+    pub(super) policy: Vec<String>,
+    /// The seed [default: the first one of the file or the results].
+    #[arg(long, alias = "seeds", value_name = "N", value_parser = one_seed)]
+    pub(super) seed: Option<u64>,
+    /// Use this engine instead of that of the file or the results.
+    #[arg(long, ignore_case = true)]
+    pub(super) engine: Option<EngineArg>,
+    /// Write the page here [default: results/view/NAME.html].
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Do not open the page in a browser. It is opened only if a terminal is there.
+    #[arg(long)]
+    pub(super) no_open: bool,
 }
 
 #[derive(Debug, ClapArgs)]

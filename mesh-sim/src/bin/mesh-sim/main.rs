@@ -16,6 +16,7 @@ mod replay;
 mod run;
 mod sweep;
 mod validate;
+mod view;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Recommend(args)) => recommend::recommend(&args),
         Some(Command::Replay(args)) => replay::replay(&args),
+        Some(Command::View(args)) => view::view(&args),
         Some(Command::Minimize(args)) => minimize::minimize(&args),
         Some(Command::Explore(args)) => explore::explore(&args),
         Some(Command::Validate(args)) => validate::validate(&args),

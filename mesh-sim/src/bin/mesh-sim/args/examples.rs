@@ -14,6 +14,7 @@ Examples:
   mesh-sim sweep mine.toml --seeds 1..30   compare policies over many seeds
   mesh-sim compare results/runs/a results/runs/b   what differs
   mesh-sim recommend mine.toml --quick     which policy to take, and why
+  mesh-sim view mine.toml                  watch it, with a slider for the time
   mesh-sim explore mine.toml --minutes 5   look for failures under random faults
   mesh-sim minimize failing.toml           make a failing scenario small
   mesh-sim schema > scenarios/schema.json  completion in an editor
@@ -86,6 +87,15 @@ Examples:
   mesh-sim replay mine.min.toml --json | jq .events
 
 Exit codes: 0 it failed again, 2 wrong usage or scenario, 6 nothing failed.";
+
+pub(super) const VIEW: &str = "\
+Examples:
+  mesh-sim view mine.toml                            the first two policies
+  mesh-sim view mine.toml --policy random --policy pull
+  mesh-sim view results/runs/mine/latest             what was run last
+  mesh-sim view mine.toml --seed 7 --out seven.html  one file, for anybody
+
+Exit codes: 0 the page was written, 2 wrong usage or scenario, 130 a signal came.";
 
 pub(super) const MINIMIZE: &str = "\
 Examples:

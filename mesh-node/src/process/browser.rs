@@ -3,14 +3,15 @@
 use std::io::{IsTerminal as _, stdin, stdout};
 use std::process::{Command, Stdio};
 
-use mesh_node::process::console::{print, say};
+use super::console::{print, say};
 
 /// The program that opens an address in the usual browser.
 const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
 
-/// Opens the page whenever the user presses Enter; does nothing unless a user is there.
-pub(super) fn offer(page: String) {
-    if !stdin().is_terminal() || !stdout().is_terminal() {
+/// Opens the page, a file or an address, whenever the user presses Enter. Does nothing unless a user
+/// is there.
+pub fn offer(page: String) {
+    if !is_there() {
         return;
     }
     print("Enter opens the dashboard in a browser.\n");
@@ -22,6 +23,17 @@ pub(super) fn offer(page: String) {
             open(&page);
         }
     });
+}
+
+/// Opens the page, a file or an address, if a user is there.
+pub fn open_for_user(page: &str) {
+    if is_there() {
+        open(page);
+    }
+}
+
+fn is_there() -> bool {
+    stdin().is_terminal() && stdout().is_terminal()
 }
 
 fn open(page: &str) {
