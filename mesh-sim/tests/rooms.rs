@@ -44,6 +44,7 @@ const ROOMS: [&str; 36] = [
     "simulation",
     // Tables, pages and files, and the rooms that need them.
     "page",
+    "playback",
     "report",
     "sweep",
     "recommend",
