@@ -82,6 +82,7 @@
 //!                     Ok(lease) => RegistryReply::Registered {
 //!                         ttl: lease.expires_at.since(self.now),
 //!                         rival: lease.rival,
+//!                         drain: lease.drain,
 //!                     },
 //!                     Err(_) => RegistryReply::Failed,
 //!                 }

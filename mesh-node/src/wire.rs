@@ -70,6 +70,9 @@ pub struct RegisterBody {
     /// Where the agent lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<Name>,
+    /// Whether the agent takes no more jobs and is about to go.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub draining: bool,
     /// The agent's [`Telemetry`](mesh_core::telemetry::Telemetry), if it tells any. It is read apart
     /// from the rest, because a mistake in it must not cost the agent its lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,19 +85,20 @@ fn is_one(weight: &Weight) -> bool {
 
 impl From<Registration> for RegisterBody {
     fn from(from: Registration) -> Self {
-        let Registration { name, url, incarnation, renew, load, profile, owner: _ } = from;
+        let Registration { name, url, incarnation, renew, load, profile, owner: _, draining } =
+            from;
         let (skills, weight) = (profile.skills().clone(), profile.weight());
         let site = profile.site().cloned();
         let telemetry = None;
-        Self { name, url, incarnation, renew, load, skills, weight, site, telemetry }
+        Self { name, url, incarnation, renew, load, skills, weight, site, draining, telemetry }
     }
 }
 
 impl From<RegisterBody> for Registration {
     fn from(from: RegisterBody) -> Self {
-        let RegisterBody { name, url, incarnation, renew, load, skills, weight, site, .. } = from;
-        let profile = Profile::new(skills, weight, site);
-        Self { name, url, incarnation, renew, load, profile, owner: None }
+        let profile = Profile::new(from.skills, from.weight, from.site);
+        let RegisterBody { name, url, incarnation, renew, load, draining, .. } = from;
+        Self { name, url, incarnation, renew, load, profile, owner: None, draining }
     }
 }
 
@@ -111,6 +115,9 @@ pub struct RegisteredBody {
     /// The address of another process that has asked for this name since the last renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rival: Option<Arc<str>>,
+    /// Whether the agent is to drain, or to take jobs again; left out if it does what it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<bool>,
     /// Whether somebody watches the mesh, so that telemetry is welcome before the next heartbeat.
     #[serde(default, skip_serializing_if = "is_false")]
     pub watched: bool,

@@ -69,6 +69,7 @@ fn agents() -> Vec<Registration> {
         profile: mesh_core::profile::Profile::default(),
         load: Some(LoadReport::default()),
         owner: None,
+        draining: false,
     };
     (0..LEASES).map(agent).collect()
 }

@@ -133,6 +133,8 @@ pub enum RegistryReply {
         /// The address of another process that has asked for the name, if there is one and the
         /// registry says so.
         rival: Option<Arc<str>>,
+        /// Whether the agent is to drain, or to take jobs again; `None`: to go on as it does.
+        drain: Option<bool>,
     },
     /// The heartbeat is refused: the registry does not hold this lease.
     UnknownLease,

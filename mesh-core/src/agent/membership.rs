@@ -73,6 +73,10 @@ pub(super) struct Membership {
     /// Calls to the registries so far; the last one's number.
     calls: u64,
     stopping: bool,
+    /// Whether the agent drains, which its registrations say.
+    draining: bool,
+    /// What a registry has told it to do about that, until the agent takes it.
+    drain_order: Option<bool>,
     registries: Vec<KnownRegistry>,
     lists: KnownLists,
 }
@@ -97,6 +101,8 @@ impl Membership {
             rng,
             calls: 0,
             stopping: false,
+            draining: false,
+            drain_order: None,
             registries: (0..config.registries.get()).map(first).collect(),
             lists: KnownLists::new(now, config.registries.get()),
             config,
@@ -167,6 +173,7 @@ impl Membership {
                 load: Some(load),
                 profile: self.config.profile.clone(),
                 owner: None,
+                draining: self.draining,
             };
             let request = RegistryRequest::Register(registration);
             self.registries[at].register_call = Some(self.send(now, at, request, effects));
@@ -221,6 +228,19 @@ impl Membership {
         }
     }
 
+    /// What a registry has told the agent since the last call: whether it is to drain.
+    pub(super) fn poll_drain(&mut self) -> Option<bool> {
+        self.drain_order.take()
+    }
+
+    /// Tells all registries at once whether the agent drains.
+    pub(super) fn set_draining(&mut self, now: Timestamp, draining: bool) {
+        self.draining = draining;
+        if self.taken_at.is_none() {
+            self.registries.iter_mut().for_each(|known| known.register_by(now));
+        }
+    }
+
     /// Whether [`Self::stop`] is done: the registries have answered, or the wait for them is over.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopping && self.registries.iter().all(|known| known.register_call.is_none())
@@ -251,7 +271,10 @@ impl Membership {
         }
         self.registries[at].is_unheard = false;
         match reply {
-            RegistryReply::Registered { ttl, rival } => self.granted(now, at, ttl, rival, effects),
+            RegistryReply::Registered { ttl, rival, drain } => {
+                self.drain_order = drain.or(self.drain_order);
+                self.granted(now, at, ttl, rival, effects);
+            }
             // The registry has lost the lease, or ended it because it heard nothing for too long.
             RegistryReply::UnknownLease if self.registries[at].registered => {
                 self.registries[at].registered = false;

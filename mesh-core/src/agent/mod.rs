@@ -24,6 +24,7 @@ pub mod config;
 mod contacts;
 mod delegate;
 mod delegation;
+mod draining;
 mod effect;
 mod failure;
 mod fate;
@@ -118,6 +119,8 @@ pub struct Agent {
     cpu_percent: f64,
     memory_percent: f64,
     stopping: bool,
+    /// Since when it drains, if it does.
+    draining: Option<Timestamp>,
     /// The next timeout may be earlier than when the driver last asked.
     rearmed: bool,
     /// What the driver has not drained yet.
@@ -157,6 +160,7 @@ impl Agent {
             cpu_percent: 0.0,
             memory_percent: 0.0,
             stopping: false,
+            draining: None,
             rearmed: true,
             effects: VecDeque::new(),
             started: now,
@@ -172,7 +176,7 @@ impl Agent {
         ticket: Ticket,
         request: Request,
     ) -> Option<RequestHandle> {
-        if self.stopping {
+        if self.stopping || self.refuses_while_draining(&request) {
             // `info` and `idle` too: so callers that ask this agent learn that it takes no jobs.
             self.reply(ticket, Err(Failure::ShuttingDown));
             return None;
@@ -242,6 +246,9 @@ impl Agent {
         let listing = self.membership.handle_reply(now, call, reply, &mut self.effects);
         if let Some(listing) = listing {
             self.take_listing(now, listing);
+        }
+        if let Some(draining) = self.membership.poll_drain() {
+            self.handle_drain(now, draining);
         }
         // An agent that has just lost its lease asks for a new one at once.
         self.serve_membership(now);

@@ -111,6 +111,14 @@ pub enum Note {
         /// The time between heartbeats from now on, before jitter.
         period: Duration,
     },
+    /// The agent was told to drain: it takes no more jobs, and leaves when it has finished those that
+    /// it has.
+    Draining {
+        /// How many jobs it has, running and queued ones.
+        jobs: u32,
+    },
+    /// The agent was told that it need not drain any more: it takes jobs again.
+    DrainCancelled,
     /// Another process has taken this agent's name. This agent is not listed; it asks for the name
     /// again, less and less often, and gets it once the other process has gone.
     NameTaken {
@@ -243,6 +251,8 @@ impl Note {
             Self::Registered { .. }
             | Self::LeaseLost { .. }
             | Self::HeartbeatShortened { .. }
+            | Self::Draining { .. }
+            | Self::DrainCancelled
             | Self::NameTaken { .. }
             | Self::NameContested { .. }
             | Self::ViewChanged { .. }

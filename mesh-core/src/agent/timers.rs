@@ -26,6 +26,8 @@ pub(super) enum Timer {
     Waiter(WaiterId),
     /// When a slot was held long enough for the job of the caller that it was offered to.
     Offer,
+    /// When all peers have seen that the agent drains, which it does since this time.
+    Unseen(Timestamp),
 }
 
 /// How many timers may be kept in vain beyond twice the number of jobs, delegations and callers that
@@ -38,8 +40,8 @@ fn is_wanted(
     delegations: &SlotMap<DelegationId, Box<Delegation>>,
     chooser: Option<&Chooser>,
     offers: Option<&SlotOffers>,
-    at: Timestamp,
-    timer: Timer,
+    draining: Option<Timestamp>,
+    (at, timer): (Timestamp, Timer),
 ) -> bool {
     match timer {
         // A job's deadline never moves, so its timer is needed as long as the job is there.
@@ -50,6 +52,7 @@ fn is_wanted(
         Timer::Policy => chooser.is_some_and(|chooser| chooser.wake_at == at),
         Timer::Waiter(id) => offers.is_some_and(|offers| offers.is_waiting(id)),
         Timer::Offer => offers.is_some_and(|offers| offers.has_offer_until(at)),
+        Timer::Unseen(since) => draining == Some(since),
     }
 }
 
@@ -66,6 +69,8 @@ impl Agent {
                 Timer::Policy => self.policy_timed_out(now),
                 Timer::Waiter(id) => self.waiter_timed_out(id),
                 Timer::Offer => self.offers_timed_out(now),
+                // The driver looks whether the agent may leave after every call.
+                Timer::Unseen(_) => {}
             }
         }
     }
@@ -74,7 +79,8 @@ impl Agent {
     pub(super) fn next_timer(&mut self) -> Option<Timestamp> {
         while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
             let (chooser, offers) = (self.chooser.as_deref(), self.offers.as_deref());
-            if is_wanted(&self.jobs, &self.delegations, chooser, offers, at, timer) {
+            let timer = (at, timer);
+            if is_wanted(&self.jobs, &self.delegations, chooser, offers, self.draining, timer) {
                 return Some(at);
             }
             self.timers.pop();
@@ -97,8 +103,9 @@ impl Agent {
         let needed = jobs.in_flight() as usize + delegations.len() + waiting;
         if self.timers.len() > 2 * needed + SPARE_TIMERS {
             let (chooser, offers) = (self.chooser.as_deref(), self.offers.as_deref());
-            let is_wanted = |at, timer| is_wanted(jobs, delegations, chooser, offers, at, timer);
-            self.timers.retain(|Reverse((at, timer))| is_wanted(*at, *timer));
+            let draining = self.draining;
+            let is_wanted = |timer| is_wanted(jobs, delegations, chooser, offers, draining, timer);
+            self.timers.retain(|Reverse(timer)| is_wanted(*timer));
         }
     }
 }

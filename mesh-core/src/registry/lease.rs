@@ -27,6 +27,8 @@ pub struct Registration {
     /// Who registers; `None` where nobody is asked. The agent does not say it: whoever hands the
     /// registration in has found it out.
     pub owner: Option<Arc<str>>,
+    /// Whether the agent takes no more jobs and is about to go.
+    pub draining: bool,
 }
 
 /// The registry's answer to a registration that it did not refuse.
@@ -39,6 +41,8 @@ pub struct Registered {
     pub expires_at: Timestamp,
     /// The address of another process that has asked for the name since the last renewal.
     pub rival: Option<Arc<str>>,
+    /// Whether the agent is to drain, or to take jobs again; `None` if it does what it should.
+    pub drain: Option<bool>,
 }
 
 /// An agent's right to its name, for a limited time.
@@ -67,6 +71,8 @@ pub struct Lease {
     pub expires_at: Timestamp,
     /// Whether the agent is about to go, so that others should not choose it for new jobs.
     pub draining: bool,
+    /// Whether the agent has not said yet that it does what `draining` says.
+    pub(super) is_unconfirmed: bool,
     /// Whether the lease was taken over from the store, and its agent was not heard since.
     pub recovering: bool,
     /// Silence of the agents does not extend the lease beyond this time. Time that the registry
@@ -82,7 +88,8 @@ pub struct Lease {
 impl Lease {
     /// A lease that is granted or renewed now.
     pub(super) fn new(now: Timestamp, ttl: Duration, registration: Registration) -> Self {
-        let Registration { name, url, incarnation, renew: _, load, profile, owner } = registration;
+        let Registration { name, url, incarnation, renew: _, load, profile, owner, draining } =
+            registration;
         Self {
             name,
             url,
@@ -93,7 +100,8 @@ impl Lease {
             registered_at: now,
             renewed_at: now,
             expires_at: now + ttl,
-            draining: false,
+            draining,
+            is_unconfirmed: false,
             recovering: false,
             // Silence of all agents extends the lease up to here: two TTLs beyond its own.
             latest: now + ttl.saturating_mul(3),

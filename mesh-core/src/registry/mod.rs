@@ -60,7 +60,11 @@
 //! # Draining
 //!
 //! An agent can be marked as draining: it stays in the list, and agents choose it for new jobs only
-//! if there is no other. The mark lasts as long as the lease.
+//! if there is no other. The answers to its heartbeats tell it so ([`Registered::drain`]), and from
+//! then on it says so itself ([`Registration::draining`]). What it says counts as soon as it has
+//! confirmed the last mark: so a drain that was ordered at one registry is known at all of them, and
+//! one that has lost its memory learns of it from the next heartbeat. Of an agent that knows nothing
+//! of drains, the mark lasts as long as the lease.
 //!
 //! # Stores
 //!
@@ -122,7 +126,7 @@ use tombstones::Tombstones;
 /// let (name, url) = ("agent-7".into(), "10.0.0.7:8600".into());
 /// let (load, profile) = (None, Profile::default());
 /// let first =
-///     Registration { name, url, incarnation: Some(1), renew: false, load, profile, owner: None };
+///     Registration { name, url, incarnation: Some(1), renew: false, load, profile, owner: None, draining: false };
 /// let granted = registry.handle_register(Timestamp::ZERO, first).expect("the name is free");
 /// assert_eq!(granted.expires_at, Timestamp::ZERO + Duration::from_secs(30));
 /// assert_eq!(registry.handle_list(Timestamp::ZERO).len(), 1);
@@ -225,7 +229,7 @@ impl Registry {
         self.expire(now);
         let mut lease = self.leases.remove(name).ok_or(DrainError::UnknownLease)?;
         if lease.draining != draining {
-            lease.draining = draining;
+            (lease.draining, lease.is_unconfirmed) = (draining, true);
             self.note(&lease, LeaseNoteKind::Drained(draining));
             self.enlist(&lease);
         }
@@ -310,9 +314,11 @@ impl Registry {
         registration: Registration,
     ) -> Registered {
         let lease = Lease::new(now, self.config.leases.ttl, registration);
-        let expires_at = lease.expires_at;
+        let (name, expires_at) = (lease.name.clone(), lease.expires_at);
         let rival = self.store(decision, lease);
-        Registered { renewed: decision == Decision::Renew, expires_at, rival }
+        let order = self.leases.get(&name).filter(|lease| lease.is_unconfirmed);
+        let drain = order.map(|lease| lease.draining);
+        Registered { renewed: decision == Decision::Renew, expires_at, rival, drain }
     }
 
     /// Applies the table of this module to a registration.
@@ -395,7 +401,13 @@ impl Registry {
         {
             // A renewal keeps the lease's beginning, and reports the rival once.
             lease.registered_at = old.registered_at;
-            lease.draining = old.draining;
+            lease.is_unconfirmed = old.is_unconfirmed && lease.draining != old.draining;
+            if lease.is_unconfirmed {
+                // It has not heard yet what it is to do.
+                lease.draining = old.draining;
+            } else if lease.draining != old.draining {
+                self.note(&lease, LeaseNoteKind::Drained(lease.draining));
+            }
             lease.owner = lease.owner.or(old.owner);
             if old.url != lease.url {
                 self.note(&lease, LeaseNoteKind::Moved { from: old.url });

@@ -48,7 +48,7 @@ pub struct LeaseRecord {
 impl LeaseRecord {
     /// The record of a lease that is granted, after `last`.
     pub(super) fn granted(registration: &Registration, last: Option<&Self>) -> Self {
-        let Registration { name, url, incarnation, profile, owner, .. } = registration;
+        let Registration { name, url, incarnation, profile, owner, draining, .. } = registration;
         let next = Self {
             name: name.clone(),
             url: url.clone(),
@@ -56,7 +56,7 @@ impl LeaseRecord {
             greatest: *incarnation,
             profile: profile.clone(),
             owner: owner.clone(),
-            draining: false,
+            draining: *draining,
             ended: false,
             version: 0,
         };

@@ -17,9 +17,11 @@ impl Registry {
             load: None,
             profile: record.profile.clone(),
             owner: record.owner.clone(),
+            draining: record.draining,
         };
         let mut lease = Lease::new(now, self.config.leases.ttl, registration);
-        (lease.draining, lease.recovering) = (record.draining, true);
+        // Its agent may not have heard of the mark yet.
+        (lease.is_unconfirmed, lease.recovering) = (record.draining, true);
         match self.leases.get(&record.name) {
             Some(live) if is_same_life(live, record) => self.correct(record),
             None if self.leases.len() >= self.config.max_leases => {}
@@ -31,7 +33,7 @@ impl Registry {
     fn correct(&mut self, record: &LeaseRecord) {
         let Some(mut lease) = self.leases.remove(&record.name) else { return };
         if lease.draining != record.draining {
-            lease.draining = record.draining;
+            (lease.draining, lease.is_unconfirmed) = (record.draining, true);
             self.note(&lease, LeaseNoteKind::Drained(record.draining));
         }
         lease.owner = lease.owner.or_else(|| record.owner.clone());

@@ -165,7 +165,7 @@ fn shutdown_does_not_wait_for_a_dead_registry() {
     let (_, register, _) = driver.registry.remove(0);
     driver.agent.handle_shutdown(driver.now);
     driver.drain();
-    let reply = RegistryReply::Registered { ttl: ms(30_000), rival: None };
+    let reply = RegistryReply::Registered { ttl: ms(30_000), rival: None, drain: None };
     driver.agent.handle_registry_reply(driver.now, register, reply);
     assert!(!driver.agent.is_drained(), "that was the answer to another call");
     driver.advance(ms(1_000));

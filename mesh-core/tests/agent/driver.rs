@@ -148,7 +148,11 @@ impl Driver {
     /// An agent that is registered and knows these peers.
     pub(crate) fn with_leases(config: AgentConfig, leases: Vec<ListedLease>) -> Self {
         let mut driver = Self::new(config);
-        driver.answer_registry(RegistryReply::Registered { ttl: 3 * RARELY, rival: None });
+        driver.answer_registry(RegistryReply::Registered {
+            ttl: 3 * RARELY,
+            rival: None,
+            drain: None,
+        });
         driver.answer_registry(RegistryReply::Listed(Listing { epoch: 1, leases: leases.into() }));
         driver
     }

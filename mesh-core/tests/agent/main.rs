@@ -2,6 +2,7 @@
 
 mod cancel;
 mod deadlines;
+mod drains;
 mod driver;
 mod health;
 mod membership;

@@ -10,7 +10,8 @@ use mesh_core::roster::Listing;
 
 use crate::driver::{Driver, RARELY, at, config, lease, load, ms};
 
-const REGISTERED: RegistryReply = RegistryReply::Registered { ttl: ms(30_000), rival: None };
+const REGISTERED: RegistryReply =
+    RegistryReply::Registered { ttl: ms(30_000), rival: None, drain: None };
 
 fn settings() -> AgentConfig {
     let membership = MembershipConfig {
@@ -221,7 +222,11 @@ fn periods_without_end_are_no_overflow() {
         ..MembershipConfig::default()
     };
     let mut driver = Driver::new(AgentConfig { membership, ..settings() });
-    driver.answer_registry(RegistryReply::Registered { ttl: Duration::MAX, rival: None });
+    driver.answer_registry(RegistryReply::Registered {
+        ttl: Duration::MAX,
+        rival: None,
+        drain: None,
+    });
     quick_lists(&mut driver, || {
         RegistryReply::Listed(Listing { epoch: 1, leases: vec![lease("a")].into() })
     });
@@ -235,7 +240,7 @@ fn periods(driver: &mut Driver, ttl: Duration, count: usize) -> Vec<Duration> {
     for _ in 0..=count {
         let (at, call, _) = next_registration(driver);
         sent.push(at);
-        answer(driver, call, RegistryReply::Registered { ttl, rival: None });
+        answer(driver, call, RegistryReply::Registered { ttl, rival: None, drain: None });
     }
     sent.windows(2).map(|pair| pair[1].since(pair[0])).collect()
 }

@@ -46,7 +46,11 @@ impl Place {
             RegistryRequest::Register(mut registration) => {
                 registration.owner = self.asks.then(|| registration.url.clone());
                 match registry.handle_register(now, registration) {
-                    Ok(granted) => RegistryReply::Registered { ttl: TTL, rival: granted.rival },
+                    Ok(granted) => RegistryReply::Registered {
+                        ttl: TTL,
+                        rival: granted.rival,
+                        drain: granted.drain,
+                    },
                     Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
                     Err(RegisterError::StaleIncarnation { current, holder }) => {
                         RegistryReply::StaleIncarnation { current, holder }

@@ -105,7 +105,11 @@ fn answer(registry: &mut Registry, now: Timestamp, request: RegistryRequest) -> 
     match request {
         RegistryRequest::Register(registration) => {
             match registry.handle_register(now, registration) {
-                Ok(registered) => RegistryReply::Registered { ttl: TTL, rival: registered.rival },
+                Ok(registered) => RegistryReply::Registered {
+                    ttl: TTL,
+                    rival: registered.rival,
+                    drain: registered.drain,
+                },
                 Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
                 Err(RegisterError::StaleIncarnation { current, holder }) => {
                     RegistryReply::StaleIncarnation { current, holder }

@@ -124,7 +124,8 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 serde_json::from_slice(without_mark(&answer.body)).unwrap_or_default();
             self.telemetry().note_watched(self.clock.now(), at, body.watched);
             let ttl = body.ttl_ms.map_or(self.assumed_ttl, Duration::from_millis);
-            return Some(RegistryReply::Registered { ttl, rival: body.rival });
+            let RegisteredBody { rival, drain, .. } = body;
+            return Some(RegistryReply::Registered { ttl, rival, drain });
         }
         let body: RefusedBody = serde_json::from_slice(without_mark(&answer.body))
             .inspect_err(|error| self.warn_not_a_registry(registry, answer.status, error))

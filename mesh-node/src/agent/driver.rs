@@ -62,6 +62,9 @@ pub(super) struct AgentDriver<N, H, O> {
     earlier_timeout: Notify,
     /// Wakes [`AgentDriver::drained`] when the agent may have nothing under way any more.
     maybe_drained: Notify,
+    /// Wakes [`AgentDriver::may_leave`] when a drain has begun or was cancelled, or the agent may
+    /// have nothing more to do.
+    drain_changed: Notify,
 }
 
 /// A registry, and what was logged of it.
@@ -136,6 +139,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             state: Mutex::new(state),
             earlier_timeout: Notify::new(),
             maybe_drained: Notify::new(),
+            drain_changed: Notify::new(),
         })
     }
 
@@ -207,6 +211,27 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         }
     }
 
+    /// Ready when an agent that was told to drain may leave, or has drained for `limit`. Gives back
+    /// what is left of that time. A drain that is cancelled before does not count.
+    pub(super) async fn may_leave(self: &Arc<Self>, limit: Duration) -> Duration {
+        loop {
+            let now = self.clock.now();
+            let (since, may_leave) = {
+                let agent = &self.lock().agent;
+                (agent.draining_since(), agent.may_leave(now))
+            };
+            let until = since.map_or(Timestamp::MAX, |since| since + limit);
+            if may_leave || until <= now {
+                return until.since(now);
+            }
+            tokio::select! {
+                biased;
+                () = self.drain_changed.notified() => {}
+                () = self.clock.sleep_until(until) => {}
+            }
+        }
+    }
+
     /// Cancels the notifications that are still under way. Other requests are cancelled when the
     /// server drops their connections; nothing else ends these.
     pub(super) fn cancel_notifications(self: &Arc<Self>) {
@@ -258,6 +283,9 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         if state.agent.is_drained() {
             self.maybe_drained.notify_one();
         }
+        if state.agent.may_leave(now) {
+            self.drain_changed.notify_one();
+        }
     }
 
     /// Starts what an effect asks for. Never waits: whatever takes time runs in a task of its own.
@@ -268,8 +296,14 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             }
             Effect::Note(note) => {
                 self.observer.agent(now, &self.name, &note);
-                if matches!(note, Note::ViewChanged { .. }) {
-                    self.observer.view(now, &self.name, state.agent.peers());
+                match note {
+                    Note::ViewChanged { .. } => {
+                        self.observer.view(now, &self.name, state.agent.peers());
+                    }
+                    Note::Draining { .. } | Note::DrainCancelled => {
+                        self.drain_changed.notify_one();
+                    }
+                    _ => {}
                 }
             }
             Effect::Reply { ticket, answer } => {

@@ -136,7 +136,9 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         self
     }
 
-    /// Serves on `listener` until `shutdown` is ready.
+    /// Serves on `listener` until `shutdown` is ready, or a registry has told the agent to drain and
+    /// that is done: the agent has finished its jobs, or has drained for as long as the server's limits
+    /// allow.
     ///
     /// Then the agent gives up its lease and refuses new requests. Those under way may go on for as
     /// long as the server's limits allow; what is left is cut off. Answers that are ready by then
@@ -150,8 +152,12 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         let drain = self.server.drain;
         let limits = ServerLimits { drain: drain.min(LAST_ANSWERS_TIME), ..self.server.clone() };
         let stopped = async {
-            shutdown.await;
-            self.drain(drain).await;
+            let rest = tokio::select! {
+                biased;
+                () = shutdown => drain,
+                rest = self.driver.may_leave(drain) => rest.max(LAST_ANSWERS_TIME),
+            };
+            self.drain(rest).await;
         };
         let served = tokio::select! {
             biased;
@@ -200,15 +206,18 @@ impl<N: Net, H: Host, O: Observer> Service for Arc<AgentDriver<N, H, O>> {
     }
 }
 
-/// The answer to `GET /healthz`: 503 once the agent has been told to stop, so that load balancers
-/// send nothing more to it.
+/// The answer to `GET /healthz`: 503 once the agent has been told to stop or to drain, so that load
+/// balancers send nothing more to it.
 fn health<N: Net, H: Host, O: Observer>(driver: &Arc<AgentDriver<N, H, O>>) -> Response {
-    let (name, load, stopping) =
-        driver.with(|agent, _| (agent.name().clone(), agent.load(), agent.is_stopping()));
-    let (code, status) = match stopping {
-        false => (StatusCode::OK, "ok"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-    };
+    let (name, load, status) = driver.with(|agent, _| {
+        let status = match (agent.is_stopping(), agent.draining_since()) {
+            (true, _) => "stopping",
+            (false, Some(_)) => "draining",
+            (false, None) => "ok",
+        };
+        (agent.name().clone(), agent.load(), status)
+    });
+    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let in_flight = load.in_flight;
     let body = serde_json::json!({ "status": status, "agent": name, "in_flight": in_flight });
     Response::json(code, body.to_string())

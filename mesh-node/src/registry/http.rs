@@ -133,9 +133,10 @@ impl<O: Observer> RegistryDriver<O> {
                 }
                 let status = if registered.renewed { "renewed" } else { "registered" };
                 let ttl_ms = Some(self.ttl.as_millis() as u64);
-                let (status, rival) = (status.to_owned(), registered.rival);
+                let status = status.to_owned();
+                let Registered { rival, drain, .. } = registered;
                 let watched = self.told(&name, telemetry.as_deref());
-                json(StatusCode::OK, &RegisteredBody { status, ttl_ms, rival, watched })
+                json(StatusCode::OK, &RegisteredBody { status, ttl_ms, rival, drain, watched })
             }
             Err(error) => refused(&error),
         }

@@ -55,6 +55,11 @@ impl Credentials {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).to_observe()
     }
 
+    /// The value of `Authorization` in a request for what only `admin` may do.
+    pub fn to_administer(&self) -> Option<HeaderValue> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).to_administer()
+    }
+
     /// The value of `Authorization` in a request to a registry, or else to an agent.
     pub(crate) fn authorization(&self, is_registry: bool) -> Option<HeaderValue> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
-use crate::process::{Process, Service, http, json_at, mesh, try_call, until};
+use crate::process::{Process, Service, call, get, http, json_at, mesh, output, try_call, until};
 
 /// Where nobody listens: these agents need no registry.
 const NOWHERE: &str = "127.0.0.1:1";
@@ -190,4 +190,48 @@ fn a_notification_is_carried_out_after_its_sender_has_left() {
     http(&agent.address, "GET", "/healthz", "");
     fs::write(path("go"), "").expect("written");
     until("its end", || Path::new(&path("done")).exists());
+}
+
+#[test]
+fn a_drained_agent_ends_when_its_job_is_done() {
+    let registry = Service::registry(&[]);
+    let often = ["--heartbeat", "100ms", "--refresh", "100ms", "--drain", "60s"];
+    let mut worker = Service::agent("worker", &registry.address, &often);
+    let other = Service::agent("other", &registry.address, &often);
+    other.await_peers(1);
+    let drain =
+        |args: &[&str]| output(&[&["drain", "--registry", &registry.address][..], args].concat());
+    let (status, _, stderr) = drain(&["wroker"]);
+    assert_eq!(status.code(), Some(1));
+    assert!(stderr.contains("lists no agent wroker; did you mean worker?"), "{stderr}");
+
+    let job = |ms: u64| json!({ "text": "x", "demand_ms": ms });
+    let (status, stdout, stderr) = drain(&["worker"]);
+    assert_eq!((status.code(), &*stdout), (Some(0), "worker drains\n"), "{stderr}");
+    let state = || json_at(&registry.address, "/services")["worker"]["state"].clone();
+    assert_eq!(state(), "draining");
+    // Idle, it would leave a refresh after it has heard of it; a cancel comes in time only by luck,
+    // so here it has a job.
+    let _ = worker.process.end();
+    worker = Service::agent("worker", &registry.address, &often);
+    assert_eq!(state(), Value::Null, "a new process begins without the mark");
+    other.await_peers(1);
+
+    std::thread::scope(|scope| {
+        let long = scope.spawn(|| call(&worker.address, "work", job(3_000)));
+        until("the job", || json_at(&worker.address, "/healthz")["in_flight"] == 1);
+        drain(&["worker"]);
+        until("the drain", || get(&worker.address, "/healthz").0 == 503);
+        let refused = worker.call("work", job(0)).expect_err("it drains");
+        assert_eq!(refused["code"], -32017, "{refused}");
+        assert_eq!(drain(&["worker", "--cancel"]).1, "worker takes jobs again\n");
+        until("the cancel", || get(&worker.address, "/healthz").0 == 200);
+        assert!(worker.call("work", job(0)).is_ok());
+        drain(&["worker"]);
+        until("the drain", || get(&worker.address, "/healthz").0 == 503);
+        assert!(other.call("delegate", job(0)).is_err(), "its only peer drains");
+        assert!(long.join().expect("no panic").is_ok(), "a job that was there is finished");
+    });
+    assert!(worker.process.end().success());
+    assert_eq!(state(), Value::Null);
 }

@@ -243,6 +243,8 @@ impl CoverageObserver {
             Note::Registered { .. }
             | Note::ViewChanged { .. }
             | Note::HeartbeatShortened { .. }
+            | Note::Draining { .. }
+            | Note::DrainCancelled
             | Note::NameTaken { .. }
             | Note::NameContested { .. }
             | Note::Delegating { .. }

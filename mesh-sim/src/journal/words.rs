@@ -149,6 +149,8 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
             let fields = [("ttl_ns", U64(nanos(*ttl))), ("period_ns", U64(nanos(*period)))];
             scribe.event("heartbeat_shortened", fields);
         }
+        Note::Draining { jobs } => scribe.event("draining", [("jobs", U64((*jobs).into()))]),
+        Note::DrainCancelled => scribe.event("drain_cancelled", []),
         Note::NameTaken { holder, .. } => scribe.event("name_taken", [("holder", Str(holder))]),
         Note::NameContested { rival, .. } => {
             scribe.event("name_contested", [("rival", Str(rival))]);

@@ -119,6 +119,9 @@ impl FactObserver for Oracles {
                 self.requests.ended(at, request, outcome, found);
             }
             (Fact::AgentNoted(note), Some(agent)) => {
+                if matches!(note, Note::Draining { .. }) {
+                    self.requests.leaves(agent);
+                }
                 self.requests.noted(at, agent, note, found);
                 if let &Note::Routed { request, ref peer, incarnation, .. } = note {
                     let routed = RoutingDecision { agent, request, peer, incarnation };

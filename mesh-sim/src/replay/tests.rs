@@ -457,6 +457,8 @@ fn every_note_of_an_agent_has_words() {
             Note::NameContested { own: "a:1".into(), rival: "b:1".into() },
             "learns that b:1 asks for its name",
         ),
+        (Note::Draining { jobs: 1 }, "drains, with 1 job to finish"),
+        (Note::DrainCancelled, "takes jobs again"),
         (Note::ViewChanged { peers: 1 }, "knows 1 peer now"),
         (
             Note::PassedOver {

@@ -177,6 +177,11 @@ impl<'a> Teller<'a> {
             Note::NameContested { rival, .. } => {
                 told(format!("learns that {rival} asks for its name"), "name contested")
             }
+            Note::Draining { jobs } => {
+                let jobs = format::counted(*jobs as usize, "job");
+                ToldFact::new(format!("drains, with {jobs} to finish"), "drains")
+            }
+            Note::DrainCancelled => told("takes jobs again".to_owned(), "drains no more"),
             Note::ViewChanged { peers } => {
                 let peers = format::counted(*peers, "peer");
                 ToldFact::new(format!("knows {peers} now"), format!("{peers} known"))

@@ -363,7 +363,9 @@ impl DurableRegistry {
         let live = self.registry.leases.get(&registration.name);
         let is_changed = |live: &Lease| {
             let owner = &registration.owner;
-            live.profile != registration.profile || (owner.is_some() && live.owner != *owner)
+            live.profile != registration.profile
+                || (owner.is_some() && live.owner != *owner)
+                || (live.draining != registration.draining && !live.is_unconfirmed)
         };
         if live.is_some_and(|live| live.recovering || is_changed(live)) {
             self.dirty.insert(registration.name.clone());

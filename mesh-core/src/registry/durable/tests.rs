@@ -34,6 +34,7 @@ pub(super) fn registration(name: &str, url: &str, incarnation: u64) -> Registrat
         load: None,
         profile: Profile::default(),
         owner: None,
+        draining: false,
     }
 }
 
@@ -133,7 +134,7 @@ fn a_caller_is_answered_when_the_store_has_the_lease() {
     driven.drain();
     assert!(driven.replies.is_empty() && driven.names(at(0)).is_empty());
     driven.write(at(0), &mut store);
-    let granted = Registered { renewed: false, expires_at: at(30), rival: None };
+    let granted = Registered { renewed: false, expires_at: at(30), rival: None, drain: None };
     assert_eq!(driven.replies[&caller], StoreReply::Registered(Ok(granted)));
     assert_eq!(driven.names(at(0)), ["a h:1"]);
 
@@ -339,6 +340,16 @@ fn marks_of_draining_last() {
     let mut next = Driven::new(Keeping::Alone, at(3), &store);
     assert!(next.registry.get(at(3), "a").unwrap().draining);
     assert!(next.registry.handle_list(at(3)).get(0).unwrap().draining);
+    // The agent learns of a mark that it had not heard of, and then says so itself.
+    let answer = next.register(at(3), &mut store, heartbeat("a", "h:1", 1)).unwrap();
+    assert_eq!(answer.drain, Some(true));
+    let said = Registration { draining: true, ..heartbeat("a", "h:1", 1) };
+    assert_eq!(next.register(at(3), &mut store, said).unwrap().drain, None);
+    // What it says later is kept, too: another registry may have cancelled the drain.
+    next.register(at(3), &mut store, heartbeat("a", "h:1", 1)).unwrap();
+    next.settle(at(3), &mut store);
+    let mut third = Driven::new(Keeping::Alone, at(3), &store);
+    assert!(!third.registry.get(at(3), "a").unwrap().draining);
     // Another life of the agent begins without the mark.
     next.register(at(4), &mut store, registration("a", "h:1", 2)).unwrap();
     assert!(!next.registry.get(at(4), "a").unwrap().draining);

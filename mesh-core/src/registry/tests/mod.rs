@@ -22,6 +22,7 @@ fn registration(name: &str, incarnation: impl Into<Option<u64>>) -> Registration
         load: None,
         profile: Profile::default(),
         owner: None,
+        draining: false,
     }
 }
 

@@ -20,7 +20,10 @@ fn held_7() -> Result<Registered, RegisterError> {
 fn a_lease_ends_at_exactly_its_ttl() {
     let mut registry = registry();
     let granted = registry.handle_register(at(5), registration("a", 1)).unwrap();
-    assert_eq!(granted, Registered { renewed: false, expires_at: at(105), rival: None });
+    assert_eq!(
+        granted,
+        Registered { renewed: false, expires_at: at(105), rival: None, drain: None }
+    );
     hearing(&mut registry, 5, 104);
     assert_eq!(names(&mut registry, at(104)), ["a", "z"]);
     assert!(registry.get(at(104), "a").is_some());
@@ -42,7 +45,10 @@ fn a_renewal_moves_the_expiry_and_updates_url_and_load() {
     pass(&mut registry, 40);
     let loaded = Registration { load: Some(load), ..heartbeat("a", 1) };
     let renewed = registry.handle_register(at(40), loaded).unwrap();
-    assert_eq!(renewed, Registered { renewed: true, expires_at: at(140), rival: None });
+    assert_eq!(
+        renewed,
+        Registered { renewed: true, expires_at: at(140), rival: None, drain: None }
+    );
     let lease = registry.get(at(40), "a").unwrap();
     assert_eq!((lease.registered_at, lease.renewed_at), (at(0), at(40)));
     assert_eq!((lease.expires_at, lease.load), (at(140), Some(load)));

@@ -205,7 +205,7 @@ impl World {
                 let Registration { name, url, load, .. } = asked.clone();
                 let lease = ListedLease::new(name.clone(), url, incarnation, load);
                 self.leases.insert(name, lease);
-                RegistryReply::Registered { ttl: TTL, rival: None }
+                RegistryReply::Registered { ttl: TTL, rival: None, drain: None }
             }
         }
     }

@@ -18,6 +18,7 @@ use mesh_node::work::{HttpUrl, UpstreamUrl};
 use super::addresses::{RegistryAddresses, advertised, host_port, listen};
 use super::certs::CertsArgs;
 use super::dashboard::{DashboardArgs, ViewerArgs};
+use super::drain::DrainArgs;
 use super::keys::KeysArgs;
 use super::policy::PolicyArgs;
 use super::security::{CredentialArgs, SecurityArgs};
@@ -49,6 +50,7 @@ Examples:
   mesh orchestrate --text \"a workload\"        delegate a job, show who did it
   mesh orchestrate --watch                    all agents and their load, live
   mesh call agent-123 info                    what one agent says of itself
+  mesh drain agent-123                        have an agent finish its jobs and end
   mesh dashboard                              the mesh as a page, on port 8501
 
 Every option may also be set in the environment (--drain as MESH_DRAIN) or in a TOML file given \
@@ -129,6 +131,8 @@ pub(crate) enum Command {
     Orchestrate(OrchestrateArgs),
     /// Call a method of one agent, and show the result
     Call(CallArgs),
+    /// Have an agent finish its jobs and end, or take jobs again
+    Drain(DrainArgs),
     /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
     /// Show a mesh while it works, as a page in a browser

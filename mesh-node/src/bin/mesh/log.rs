@@ -26,6 +26,7 @@ pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
         Command::Registry(_) | Command::Agent(_) | Command::Dashboard(_) => Level::Info,
         Command::Orchestrate(_)
         | Command::Call(_)
+        | Command::Drain(_)
         | Command::Up(_)
         | Command::Keys(_)
         | Command::Certs(_)
@@ -130,6 +131,12 @@ impl Observer for Log {
                 "the registry's TTL is shorter than three heartbeats, so they come more often than \
                  set: {}", ttl_advice(*ttl, *heartbeat, *period)
             ),
+            Note::Draining { jobs } => {
+                tracing::info!(%agent, jobs, "draining: takes no more jobs, and ends when it has none");
+            }
+            Note::DrainCancelled => {
+                tracing::info!(%agent, "the drain is cancelled: takes jobs again")
+            }
             Note::NameTaken { own, holder } => tracing::warn!(
                 %agent, %own, %holder,
                 "another process has this name and is listed instead of this one: \

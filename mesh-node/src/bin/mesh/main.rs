@@ -9,6 +9,7 @@ mod call;
 mod certs;
 mod config;
 mod dashboard;
+mod drain;
 mod environment;
 mod identity;
 mod keys;
@@ -123,6 +124,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Agent(args) => agent::run(clock, &args).await,
             Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
             Command::Call(args) => call::run(clock, &args).await,
+            Command::Drain(args) => drain::run(clock, &args).await,
             Command::Up(args) => up::run(clock, &args).await,
             Command::Dashboard(args) => dashboard::run(&args).await,
             Command::Keys(args) => keys::run(&args),

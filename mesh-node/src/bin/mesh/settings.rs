@@ -366,6 +366,7 @@ mod tests {
             ("agent", vec!["name", "listen", "registry", "policy", "upstream"]),
             ("orchestrate", vec!["registry", "agent", "text", "json", "watch"]),
             ("call", vec!["registry", "timeout", "json"]),
+            ("drain", vec!["registry", "cancel"]),
             ("up", vec!["agents", "listen", "secure", "text", "policy", "upstream"]),
         ];
         let mut program = Cli::command();

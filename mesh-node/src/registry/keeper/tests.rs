@@ -133,6 +133,7 @@ fn registration(name: &str, incarnation: u64) -> Registration {
         load: None,
         profile: Profile::default(),
         owner: None,
+        draining: false,
     }
 }
 

@@ -81,6 +81,12 @@ impl ClientKeys {
     pub(crate) fn to_observe(&self) -> Option<HeaderValue> {
         first_of(&self.keys, [Role::Observe, Role::Admin])
     }
+
+    /// The value of `Authorization` in a request for what only `admin` may do; `None` without a key
+    /// for that.
+    pub(crate) fn to_administer(&self) -> Option<HeaderValue> {
+        first_of(&self.keys, [Role::Admin])
+    }
 }
 
 fn first_of<const N: usize>(keys: &[ApiKey], roles: [Role; N]) -> Option<HeaderValue> {

@@ -257,7 +257,10 @@ pub(super) fn registered(
     result: Result<Registered, RegisterError>,
 ) -> RegistryReply {
     match result {
-        Ok(registered) => RegistryReply::Registered { ttl, rival: registered.rival },
+        Ok(registered) => {
+            let Registered { rival, drain, .. } = registered;
+            RegistryReply::Registered { ttl, rival, drain }
+        }
         Err(RegisterError::UnknownLease) => RegistryReply::UnknownLease,
         Err(RegisterError::StaleIncarnation { current, holder }) => {
             RegistryReply::StaleIncarnation { current, holder }

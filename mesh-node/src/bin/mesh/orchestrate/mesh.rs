@@ -15,8 +15,9 @@ use mesh_node::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use mesh_node::http::{Bytes, Client, ClientLimits, HeaderMap, HttpError, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange_with};
 use mesh_node::security::Credentials;
-use mesh_node::wire::{INDEX_HEADER, RefusedBody, listing, read_services};
+use mesh_node::wire::{DrainBody, INDEX_HEADER, RefusedBody, listing, read_services};
 use mesh_node::{Clock, GuardedNet};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// How long the registry may take to answer, or an agent to answer `info`.
@@ -140,6 +141,57 @@ impl MeshClient {
             }
         }
         None
+    }
+
+    /// Has the registries mark an agent as draining, or take the mark away.
+    ///
+    /// # Errors
+    /// If none of them does.
+    pub(crate) async fn drain(
+        &self,
+        name: &str,
+        draining: bool,
+        credentials: &Credentials,
+    ) -> anyhow::Result<()> {
+        let body = DrainBody { name: name.into(), draining };
+        let marks =
+            self.registries.iter().map(|to| self.administer(to, "/drain", &body, credentials));
+        let (mut first_error, mut is_listed) = (None, false);
+        for mark in join_all(marks).await {
+            match mark {
+                Ok((StatusCode::OK, _)) => return Ok(()),
+                Ok((StatusCode::NOT_FOUND, _)) => {}
+                Ok((status, why)) => {
+                    is_listed = true;
+                    let error = anyhow!("the registry answers with HTTP status {status}{why}");
+                    first_error = first_error.or(Some(error));
+                }
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        if !is_listed && let Ok(agents) = self.discover().await {
+            self.find(&agents, name)?;
+        }
+        Err(first_error.unwrap_or_else(|| anyhow!("{} no agent {name}", self.registries_list())))
+    }
+
+    /// Sends a registry a request that only `admin` may make: the status of its answer, and what a
+    /// refusal says.
+    async fn administer(
+        &self,
+        registry: &str,
+        path: &str,
+        body: &impl Serialize,
+        credentials: &Credentials,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        let key = credentials.to_administer();
+        let headers: HeaderMap = key.map(|key| (AUTHORIZATION, key)).into_iter().collect();
+        let body = serde_json::to_vec(body)?.into();
+        let to = (registry, None);
+        let answer = self.client.send_with(to, Method::POST, path, headers, body, ANSWER_TIMEOUT);
+        let answer = answer.await.map_err(|error| no_registry(registry, error))?;
+        let why = serde_json::from_slice::<RefusedBody>(&answer.body);
+        Ok((answer.status, why.map(|refused| format!(": {}", refused.error)).unwrap_or_default()))
     }
 
     /// Where the registries are, as the beginning of a sentence about what they list.
