@@ -1,8 +1,7 @@
 //! Agents that join and leave in the middle of a run.
 //!
-//! A scenario plans when its agents join and leave, and the engines carry the plan out. The
-//! engines' methods for it work at any time, so they can also serve a decision to scale that is
-//! made during a run.
+//! A scenario plans when its agents join and leave, and the engines carry the plan out; so they do
+//! with what an autoscaler decides during the run.
 
 use std::time::Duration;
 
@@ -11,11 +10,12 @@ use mesh_node::agent::LAST_ANSWERS_TIME;
 use mesh_node::http::ServerLimits;
 
 use crate::host::{AgentId, AgentMap, IndexedId as _};
-use crate::scenario::{AgentSpec, Scenario};
+use crate::scenario::{AgentSpec, ScaledAgent, Scenario};
 
 /// Whether an agent takes part in the mesh: not yet, now, or not any more.
 ///
-/// The engine keeps it for every agent and moves it from one state to the next, never back. A crash
+/// The engine keeps it for every agent and moves it from one state to the next. Only an agent of a
+/// set that an autoscaler owns may come back after it has gone, as another process. A crash
 /// does not change it: an agent that is down is still a member, and starts again once its host is
 /// up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +35,8 @@ pub enum Presence {
 impl Presence {
     /// The presence of an agent at the start of the run.
     pub fn at_start(agent: &AgentSpec) -> Self {
-        if agent.joins.is_zero() { Self::Member } else { Self::NotJoined }
+        let is_there = agent.joins.is_zero() && agent.scaled != ScaledAgent::Later;
+        if is_there { Self::Member } else { Self::NotJoined }
     }
 
     /// The name of the state in the event log.

@@ -33,6 +33,8 @@ pub(crate) fn unsupported_fields(scenario: &Scenario) -> Vec<UnsupportedField> {
     fields.add(scenario.registries.are_several(), "registries.count".to_owned(), why);
     let why = "the registry of a live bench has no store".to_owned();
     fields.add(scenario.registries.store.is_some(), "registries.store".to_owned(), why);
+    let why = "a live bench starts the agents that the scenario plans".to_owned();
+    fields.add(scenario.autoscale.is_some(), "autoscale".to_owned(), why);
     let network = &scenario.network;
     let loses = "loopback neither loses nor repeats messages".to_owned();
     fields.add(network.quality.loss > 0.0, "network.loss".to_owned(), loses.clone());

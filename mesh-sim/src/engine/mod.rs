@@ -8,6 +8,7 @@
 mod address;
 mod event;
 mod observers;
+mod simulated_scaler;
 mod simulated_store;
 mod true_state;
 pub mod turmoil;
@@ -22,6 +23,7 @@ use mesh_core::sessions::WarmSessions;
 use thiserror::Error;
 
 use self::observers::GuestObserver;
+use self::simulated_scaler::SimulatedScaler;
 use self::true_state::TrueState;
 use crate::host::{AgentId, IndexedId as _};
 use crate::journal::{FactObserver, JournalEntry};
@@ -149,7 +151,8 @@ impl Run<'_> {
         let seeded = scenario.for_seed(self.seed);
         let run = Run { scenario: &seeded.scenario, ..*self };
         let truth = TrueState::of(run.scenario, run.policy);
-        let watchers = RunWatchers { guest, truth };
+        let scaler = SimulatedScaler::of(run.scenario, run.seed);
+        let watchers = RunWatchers { guest, truth, scaler };
         let record = match engine {
             EngineKind::Event => event::execute(&run, watchers, progress)?,
             EngineKind::Turmoil => turmoil::execute(&run, watchers, progress)?,
@@ -178,12 +181,13 @@ impl ScenarioFile {
     }
 }
 
-/// What only some runs have: an observer of the caller's, and the true state for policies that
-/// cheat.
+/// What only some runs have: an observer of the caller's, the true state for policies that cheat,
+/// and an autoscaler.
 #[derive(Default)]
 struct RunWatchers {
     guest: Option<GuestObserver>,
     truth: Option<TrueState>,
+    scaler: Option<SimulatedScaler>,
 }
 
 impl RunWatchers {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mesh_core::Timestamp;
 
+use super::simulated_scaler::SimulatedScaler;
 use super::true_state::TrueState;
 use super::{Run, RunDetail, RunWatchers};
 use crate::faults::FaultSchedule;
@@ -26,6 +27,7 @@ pub(super) struct PromptObservers {
     oracles: Oracles,
     recorder: Recorder,
     truth: Option<TrueState>,
+    scaler: Option<SimulatedScaler>,
     /// When the time line of the record ends. The run may go on, because oracles need more time.
     recorded_until: Timestamp,
 }
@@ -41,6 +43,7 @@ impl FactObserver for PromptObservers {
         self.oracles.observe(entry);
         self.recorder.observe(entry);
         self.truth.observe(entry);
+        self.scaler.observe(entry);
     }
 }
 
@@ -58,7 +61,7 @@ impl RunJournal {
         run: &Run<'_>,
         faults: &Arc<FaultSchedule>,
         resolution: Duration,
-        RunWatchers { guest, truth }: RunWatchers,
+        RunWatchers { guest, truth, scaler }: RunWatchers,
     ) -> Self {
         let scenario = run.scenario;
         let mut config = RecorderConfig::new(scenario, &run.policy.label, run.seed);
@@ -69,6 +72,7 @@ impl RunJournal {
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(config),
             truth,
+            scaler,
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
         let ordered =
@@ -84,10 +88,11 @@ impl RunJournal {
 
     /// Ends the run and returns its record.
     pub(super) fn finish(self, now: Timestamp) -> RunRecord {
-        let (PromptObservers { oracles, recorder, .. }, OrderedObservers { mut log, .. }) =
-            self.close();
+        let (prompt, OrderedObservers { mut log, .. }) = self.close();
+        let PromptObservers { oracles, recorder, scaler, .. } = prompt;
         let trace = log.take_trace();
         let record = recorder.finish(log.hash(), log.events(), oracles.finish(now));
-        RunRecord { trace, ..record }
+        let scaling = scaler.map(|scaler| scaler.usage(now));
+        RunRecord { trace, scaling, ..record }
     }
 }

@@ -21,7 +21,7 @@ use crate::network::{LinkQuality, NetworkSpec};
 use crate::record::{Recorder, RecorderConfig, RunRecord, Violation};
 use crate::scenario::{
     AgentSpec, Arrivals, ClientSpec, Costs, EngineKind, EntryChoice, JobKind, MachineSpec,
-    OpenArrivals, PolicySpec, Scenario, ScheduleStep, WorkloadSpec,
+    OpenArrivals, PolicySpec, ScaledAgent, Scenario, ScheduleStep, WorkloadSpec,
 };
 
 const MS: u64 = 1_000_000;
@@ -98,6 +98,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         errors: None,
         joins: Duration::ZERO,
         leaves: None,
+        scaled: ScaledAgent::No,
     };
     let settings: PolicySettings = "power_of_two".parse().expect("a policy");
     let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
@@ -115,6 +116,7 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         costs: Costs::default(),
         membership: MembershipConfig::default(),
         agents: (1..=agents).map(agent).collect(),
+        autoscale: None,
         providers: Vec::new(),
         delegation: DelegationConfig {
             probe_timeout: Duration::from_millis(100),

@@ -6,6 +6,7 @@ use mesh_core::Timestamp;
 use mesh_core::agent::{Ending, FailureKind, Note, RetryReason};
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, LeaseNoteKind, RegisterError};
+use mesh_core::scaling::{ScalingAction, ScalingDecision};
 
 use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::HostId;
@@ -15,7 +16,7 @@ use crate::journal::{
 use crate::scenario::{EngineKind, Scenario};
 
 /// Every state that is looked for, in the order in which they are listed.
-const STATES: [&str; 37] = [
+const STATES: [&str; 40] = [
     LEASE_PARTITION,
     LEASE_CRASHED,
     LEASE_OTHER,
@@ -53,6 +54,9 @@ const STATES: [&str; 37] = [
     LOST_RESET,
     CLIENT_FAILOVER,
     CLIENT_RETRY,
+    GREW,
+    SHRANK,
+    DRAIN_CANCELLED,
 ];
 
 const LEASE_PARTITION: &str = "lease expired during a partition";
@@ -92,6 +96,9 @@ const LOST_CONNECT: &str = "client could not connect";
 const LOST_RESET: &str = "client's connection broke";
 const CLIENT_FAILOVER: &str = "client took another entry agent";
 const CLIENT_RETRY: &str = "client retried a request";
+const GREW: &str = "autoscaled set grew";
+const SHRANK: &str = "autoscaled set shrank";
+const DRAIN_CANCELLED: &str = "drain cancelled because load came back";
 
 /// How often a state was reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -176,6 +183,7 @@ impl FactObserver for CoverageObserver {
             Fact::RegistryNoted(note) => self.registry_noted(at, note),
             Fact::RegistryHeardTwice { .. } => self.coverage.add(HEARD_TWICE),
             Fact::SubjobReported { .. } => self.coverage.add(PART_DONE),
+            Fact::Scaled(decision) => self.scaled(decision),
             Fact::PresenceChanged(_)
             | Fact::RequestDue { .. }
             | Fact::LoadSampled { .. }
@@ -206,6 +214,19 @@ impl CoverageObserver {
             met.runs = u64::from(met.times > 0);
         }
         self.coverage
+    }
+
+    fn scaled(&mut self, decision: &ScalingDecision) {
+        match &decision.action {
+            ScalingAction::Hold(_) => {}
+            ScalingAction::Grow { cancel, .. } => {
+                self.coverage.add(GREW);
+                if !cancel.is_empty() {
+                    self.coverage.add(DRAIN_CANCELLED);
+                }
+            }
+            ScalingAction::Shrink { .. } => self.coverage.add(SHRANK),
+        }
     }
 
     fn meet(&mut self, state: Option<&'static str>) {

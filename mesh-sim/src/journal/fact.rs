@@ -6,6 +6,7 @@ use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
+use mesh_core::scaling::ScalingDecision;
 use mesh_core::time::Timestamp;
 
 use super::{RequestOutcome, SentAgain};
@@ -87,6 +88,9 @@ pub enum Fact {
     HostRestarted,
     /// An agent joined in the middle of the run, was told to leave, or is gone.
     PresenceChanged(Presence),
+    /// The autoscaler has decided to change its set; recorded at the client. What it holds is no
+    /// fact.
+    Scaled(Box<ScalingDecision>),
     /// An agent reports what it did or found out.
     AgentNoted(Note),
     /// An agent has sampled its machine.
@@ -156,6 +160,7 @@ impl Fact {
             | Self::HostCrashed(_)
             | Self::HostRestarted
             | Self::PresenceChanged(_)
+            | Self::Scaled(_)
             | Self::MachineBusy { .. }
             | Self::RegistryHeardTwice { .. } => false,
         }

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use mesh_core::agent::Note;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness, LeaseNoteKind};
+use mesh_core::scaling::{ScalingAction, ScalingDecision};
 use mesh_core::time::{Timestamp, nanos};
 
 use super::{Fact, JournalEntry, RequestOutcome, SentAgain};
@@ -77,6 +78,7 @@ pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) 
         Fact::HostCrashed(CrashMode::Process) => scribe.event("killed", []),
         Fact::HostRestarted => scribe.event("restarted", []),
         Fact::PresenceChanged(presence) => scribe.event(presence.name(), []),
+        Fact::Scaled(decision) => describe_scaling(decision, scribe),
         Fact::AgentNoted(note) => describe_agent_note(note, scribe),
         Fact::RegistryNoted(note) => describe_registry_note(note, scribe),
         Fact::RegistryHeardTwice { caller } => {
@@ -159,6 +161,29 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
             scribe.event("view_changed", [("peers", U64(*peers as u64))]);
         }
     }
+}
+
+fn describe_scaling(decision: &ScalingDecision, scribe: impl Scribe) {
+    use FieldValue::{Str, U64};
+    let (kind, started, drained, cancelled) = match &decision.action {
+        ScalingAction::Hold(_) => ("hold", 0, 0, 0),
+        ScalingAction::Grow { cancel, start, .. } => ("grow", *start, 0, cancel.len()),
+        ScalingAction::Shrink { drain } => ("shrink", 0, drain.len(), 0),
+    };
+    let ratios = decision.ratios.unwrap_or_default();
+    let thousandths = |ratio: f64| U64((ratio * 1000.0).round() as u64);
+    scribe.event(
+        "scaled",
+        [
+            ("action", Str(kind)),
+            ("desired", U64(decision.desired.into())),
+            ("started", U64(started.into())),
+            ("drained", U64(drained as u64)),
+            ("cancelled", U64(cancelled as u64)),
+            ("cpu_thousandths", thousandths(ratios.cpu)),
+            ("slots_thousandths", thousandths(ratios.slots.unwrap_or_default())),
+        ],
+    );
 }
 
 fn describe_registry_note(note: &registry::LeaseNote, scribe: impl Scribe) {

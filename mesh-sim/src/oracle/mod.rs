@@ -3,8 +3,8 @@
 //!
 //! `requests` looks at how requests end and at the jobs done for them, `leases` at what the
 //! registries grant and at where agents route, `identities` at what registries with one store list
-//! at one revision of it, `views` at the peers that agents know, and
-//! `convergence` at the mesh after the last fault.
+//! at one revision of it, `views` at the peers that agents know, `scaling` at the set of an
+//! autoscaler, and `convergence` at the mesh after the last fault.
 
 mod bounds;
 mod convergence;
@@ -13,6 +13,7 @@ mod leases;
 mod registry_leases;
 mod request_history;
 mod requests;
+mod scaling;
 mod views;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use self::convergence::ConvergenceOracle;
 use self::identities::IdentityOracle;
 use self::leases::{LeaseOracle, RoutingDecision};
 use self::requests::{NextSend, RequestOracle};
+use self::scaling::ScalingOracle;
 use self::views::ViewOracle;
 use crate::faults::FaultSchedule;
 use crate::journal::{Fact, FactObserver, JournalEntry};
@@ -45,6 +47,7 @@ pub struct Oracles {
     identities: IdentityOracle,
     convergence: ConvergenceOracle,
     views: ViewOracle,
+    scaling: Option<ScalingOracle>,
     found: FoundViolations,
 }
 
@@ -77,6 +80,7 @@ impl Oracles {
             requests: RequestOracle::new(scenario, faults.clone(), resolution),
             leases: LeaseOracle::new(keeping, faults.clone(), bounds, patience.clone()),
             identities: IdentityOracle::new(keeping, &faults),
+            scaling: ScalingOracle::of(scenario),
             views: ViewOracle::new(scenario, faults.clone(), bounds, patience.clone()),
             convergence: ConvergenceOracle::new(scenario, faults, bounds, patience, resolution),
             found: FoundViolations::default(),
@@ -121,6 +125,11 @@ impl FactObserver for Oracles {
             (Fact::AgentNoted(note), Some(agent)) => {
                 if matches!(note, Note::Draining { .. }) {
                     self.requests.leaves(agent);
+                    self.views.leaves(agent);
+                    self.leases.leaves(agent);
+                }
+                if let Some(scaling) = &mut self.scaling {
+                    scaling.noted(at, agent, note);
                 }
                 self.requests.noted(at, agent, note, found);
                 if let &Note::Routed { request, ref peer, incarnation, .. } = note {
@@ -142,10 +151,23 @@ impl FactObserver for Oracles {
                     self.leases.leaves(agent);
                 }
                 self.convergence.presence_changed(agent, presence);
+                if let Some(scaling) = &mut self.scaling {
+                    scaling.presence_changed(at, agent, presence, found);
+                }
             }
             (Fact::RegistryNoted(note), _) => {
                 self.leases.noted(at, host, note, found);
                 self.identities.noted(host, note);
+            }
+            (Fact::Scaled(decision), _) => {
+                if let Some(scaling) = &mut self.scaling {
+                    scaling.scaled(at, decision, found);
+                }
+            }
+            (Fact::HostCrashed(_), Some(agent)) => {
+                if let Some(scaling) = &mut self.scaling {
+                    scaling.crashed(agent);
+                }
             }
             (Fact::HostCrashed(_), _) if host.is_registry() => {
                 self.leases.registry_crashed(at, host);

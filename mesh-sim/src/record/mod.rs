@@ -67,6 +67,8 @@ pub struct RunRecord {
     pub sends: SendCounts,
     /// How many jobs asked each provider after the warm-up; providers in the scenario's order.
     pub providers: Vec<ProviderCounts>,
+    /// What the set of agents that an autoscaler owns has cost; `None` without one.
+    pub scaling: Option<ScalingUsage>,
     /// The hash of every event of the run in order. Equal runs have equal hashes.
     pub event_hash: u64,
     /// The number of events hashed.
@@ -77,6 +79,29 @@ pub struct RunRecord {
     pub violations: Vec<Violation>,
     /// One line of JSON per event, if the run was traced.
     pub trace: Option<String>,
+}
+
+/// What a set of agents has cost that an autoscaler owns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScalingUsage {
+    /// The sum of the times for which agents of the set were paid for, in seconds: each from the
+    /// order to start it to the end of its process. The drain after the arrivals counts.
+    pub agent_seconds: f64,
+    /// How many agents were ordered.
+    pub started: u64,
+    /// How many were told to go.
+    pub drained: u64,
+    /// How many of these were told to stay after all.
+    pub cancelled: u64,
+    /// How many agents were paid for, from when on. The first entry is the start of the run.
+    pub agents: Vec<(Timestamp, u32)>,
+}
+
+impl ScalingUsage {
+    /// The most agents that were paid for at a time.
+    pub fn most(&self) -> u32 {
+        self.agents.iter().map(|(_, count)| *count).max().unwrap_or_default()
+    }
 }
 
 /// The requests that met one fault, or the requests that met none.

@@ -110,6 +110,7 @@ impl Recorder {
             delegations: DelegationMatrix::default(),
             sends: SendCounts::default(),
             providers: Vec::new(),
+            scaling: None,
             event_hash: 0,
             events: 0,
             steps: 0,

@@ -110,6 +110,9 @@ impl<'a> Teller<'a> {
                 ToldFact::new("runs again", "restarts").step(StoryStep::HostStarts)
             }
             Fact::PresenceChanged(presence) => changed(*presence),
+            Fact::Scaled(decision) => {
+                ToldFact::new(format!("scales the set: {decision}"), "scales")
+            }
             Fact::AgentNoted(note) => self.noted(at, note),
             Fact::RegistryNoted(note) => lease(note),
             Fact::RegistryHeardTwice { caller } => ToldFact::new(

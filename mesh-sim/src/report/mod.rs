@@ -2,6 +2,7 @@
 //!
 //! Every file is a pure function of a [`Report`]: the same runs give the same bytes.
 
+mod by_autoscale;
 mod by_job;
 mod by_provider;
 mod events;

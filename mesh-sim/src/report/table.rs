@@ -1,6 +1,7 @@
 //! What the terminal shows at the end: a table of the policies, why requests failed, and the
 //! commands that replay what went wrong.
 
+use super::by_autoscale::{AUTOSCALE_HEADINGS, autoscale_rows};
 use super::by_job::{JobRow, job_rows};
 use super::by_provider::{HEADINGS, provider_rows};
 use super::figure_text;
@@ -40,6 +41,7 @@ pub fn render(report: &Report, file: &str) -> String {
     }
     out.push_str(&by_job(report, &policies));
     out.push_str(&by_provider(report, &policies));
+    out.push_str(&autoscaled(&policies));
     out.push_str(&failures(report, &policies));
     out.push_str(&sent_again(&policies));
     out.push_str(&copies(&policies));
@@ -191,6 +193,21 @@ fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> String {
         rows.push(row.to_vec());
     }
     format!("\n By provider\n{}", layout(&rows))
+}
+
+/// "Autoscaled agents": what the set has cost under each policy; empty without an autoscaler.
+fn autoscaled(policies: &[PolicyResult<'_>]) -> String {
+    let found = autoscale_rows(policies);
+    if found.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![AUTOSCALE_HEADINGS.map(str::to_owned).to_vec()];
+    for mut row in found {
+        let policy = row.len() - 1;
+        row[policy] = format::ellipsis(&row[policy], MAX_JOB);
+        rows.push(row.to_vec());
+    }
+    format!("\n Autoscaled agents (mean of the seeds)\n{}", layout(&rows))
 }
 
 /// "Where requests failed, and why": the failed requests of each policy, by fault window and

@@ -5,6 +5,7 @@
 //! problems of the file. The types in `raw` are the file as it is written.
 
 mod arrivals;
+mod autoscale;
 mod check;
 mod clients;
 mod diagnostic;
@@ -47,6 +48,7 @@ use mesh_core::skills::Skills;
 use mesh_node::work::JobErrors;
 
 pub use self::arrivals::{Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve};
+pub use self::autoscale::{AutoscaleSpec, ScaledAgent};
 pub use self::clients::{ClientRetries, ClientSpec};
 pub use self::diagnostic::{Diagnostics, Problem};
 pub use self::draft::Draft;
@@ -107,6 +109,8 @@ pub struct Scenario {
     pub registries: RegistriesSpec,
     /// Every agent, in the order of the file, with groups written out.
     pub agents: Vec<AgentSpec>,
+    /// The set of agents that grows and shrinks; `None`: all agents are there as planned.
+    pub autoscale: Option<AutoscaleSpec>,
     /// Services whose limits agents share.
     pub providers: Vec<ProviderSpec>,
     /// How agents delegate.
@@ -220,6 +224,8 @@ pub struct AgentSpec {
     pub joins: Duration,
     /// When the agent is told to shut down; `None`: it stays to the end of the run.
     pub leaves: Option<Duration>,
+    /// Whether an autoscaler starts and drains the agent.
+    pub scaled: ScaledAgent,
 }
 
 impl AgentSpec {

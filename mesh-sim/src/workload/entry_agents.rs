@@ -7,10 +7,10 @@ use mesh_core::Timestamp;
 use mesh_core::seed::Rng;
 
 use crate::host::{AgentId, IndexedId as _};
-use crate::scenario::{AgentSpec, EntryChoice};
+use crate::scenario::{AgentSpec, EntryChoice, ScaledAgent};
 
 /// The agents to which clients may send requests, as a function of time: those that are planned to
-/// have joined and not to have left. This depends on the scenario alone, so requests enter through
+/// have joined and not to have left, and that no autoscaler starts or drains. This depends on the scenario alone, so requests enter through
 /// the same agents under every policy.
 #[derive(Clone, Debug)]
 pub struct EntryAgents {
@@ -41,11 +41,15 @@ impl EntryAgents {
         times.push(Timestamp::ZERO);
         times.sort_unstable();
         times.dedup();
-        if let [_] = times[..] {
+        let is_scaled = |agent: &AgentSpec| agent.scaled != ScaledAgent::No;
+        if let [_] = times[..]
+            && !agents.iter().any(is_scaled)
+        {
             return Self::all(agents.len());
         }
         let is_there = |agent: &AgentSpec, at: Timestamp| {
-            Timestamp::from(agent.joins) <= at
+            !is_scaled(agent)
+                && Timestamp::from(agent.joins) <= at
                 && agent.leaves.is_none_or(|leaves| at < Timestamp::from(leaves))
         };
         let members = |at: Timestamp| {

@@ -1,6 +1,7 @@
 //! Small experiments on the turmoil engine: each kind of fault does what the scenario format says,
 //! and no oracle is broken.
 
+mod autoscale;
 mod costs;
 mod crashes;
 mod health;

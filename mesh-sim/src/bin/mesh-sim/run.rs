@@ -300,6 +300,7 @@ mod tests {
             delegations: Default::default(),
             sends: Default::default(),
             providers: Vec::new(),
+            scaling: None,
             event_hash: 0,
             events: 0,
             steps: 0,

@@ -37,6 +37,8 @@ pub(super) struct AgentHost {
     /// `None` while the host is down, and before the agent joins or after it has left.
     agent: Option<Agent>,
     pub(super) presence: Presence,
+    /// Since when the agent drains, in the time of the run; `None` if it does not.
+    pub(super) draining_since: Option<Timestamp>,
     clock: LocalClock,
     machine: Machine<MachineWork>,
     pool: IdlePool,
@@ -69,6 +71,7 @@ impl AgentHost {
         Self {
             agent: None,
             presence: Presence::at_start(spec),
+            draining_since: None,
             clock: LocalClock::new(spec.clock_rate),
             machine,
             pool: IdlePool::default(),
@@ -205,6 +208,7 @@ impl AgentHost {
     /// The process ends, after a shutdown or in a crash: jobs and idle connections are gone.
     pub(super) fn stop(&mut self, now: Timestamp) {
         self.agent = None;
+        self.draining_since = None;
         self.machine.switch_off(now);
         self.pool = IdlePool::default();
         if let Some(HostExtras { erring, sessions, subjobs, messages }) = self.extras.as_deref_mut()
@@ -383,7 +387,11 @@ impl EventSimulation<'_> {
         let agent_host = &mut self.agent_hosts[id];
         let Some(agent) = &mut agent_host.agent else { return };
         if agent_host.presence == Presence::Leaving && agent.is_drained() {
-            self.queue.push(now, Event::Drained(id));
+            let life = self.hosts[id.host()].life;
+            self.queue.push(now, Event::DrainEnds { agent: id, life });
+        }
+        if agent_host.draining_since.is_some() && agent.may_leave(agent_host.clock.show(now)) {
+            self.queue.push(now, Event::MayLeave(id));
         }
         // A wake-up that is pending for an earlier time schedules the next one when it comes.
         if agent.take_rearmed() || agent_host.wake_at == Timestamp::MAX {
@@ -410,10 +418,18 @@ impl EventSimulation<'_> {
         let agent_host = &mut self.agent_hosts[id];
         match effect {
             Effect::Note(note) | Effect::TracedNote { note, .. } => {
+                match note {
+                    Note::Draining { .. } => {
+                        agent_host.draining_since = Some(now);
+                        self.drain_begins(now, id);
+                    }
+                    Note::DrainCancelled => agent_host.draining_since = None,
+                    _ => {}
+                }
                 // Oracles need the list itself, which the note doesn't have.
                 let peers_changed = matches!(note, Note::ViewChanged { .. });
                 self.journal.record(now, id, Fact::AgentNoted(note));
-                if peers_changed && let Some(agent) = &agent_host.agent {
+                if peers_changed && let Some(agent) = &self.agent_hosts[id].agent {
                     self.journal.record(now, id, Fact::PeersKnown(agent.peers().clone()));
                 }
             }

@@ -6,6 +6,7 @@
 //! differs from the turmoil engine.
 
 mod agents;
+mod autoscale;
 mod calls;
 mod client;
 mod clock;
@@ -42,6 +43,7 @@ use self::registry::RegistryHost;
 use self::store::StoreEvent;
 use super::OUTPUT;
 use super::observers::RunJournal;
+use super::simulated_scaler::SimulatedScaler;
 use super::simulated_store::SimulatedStore;
 use super::true_state::TrueState;
 use super::{EngineError, Run, RunWatchers};
@@ -49,7 +51,7 @@ use crate::faults::{CrashMode, FaultSchedule};
 use crate::host::{AgentId, AgentMap, HostId, HostMap};
 use crate::journal::{Fact, RequestOutcome};
 use crate::machine::{ErringJobs, Providers};
-use crate::presence::{PlannedChange, Presence, planned_changes};
+use crate::presence::{PlannedChange, Presence, drain_limit, planned_changes};
 use crate::record::RunRecord;
 
 /// How late a timer may be. Timers are exact here, but what is due at the end of a span may still
@@ -92,10 +94,15 @@ enum Event {
     Joins(AgentId),
     /// An agent is told to leave the mesh, as the scenario plans.
     Leaves(AgentId),
-    /// A leaving agent has finished all of its jobs and requests.
-    Drained(AgentId),
-    /// A leaving agent's time to finish its jobs and requests is over.
-    DrainEnds(AgentId),
+    /// A leaving agent has finished all of its jobs and requests, or its time for that is over, if
+    /// it is still the same life of the agent.
+    DrainEnds { agent: AgentId, life: u32 },
+    /// The autoscaler decides.
+    Scale,
+    /// An agent that drains has nothing more to do.
+    MayLeave(AgentId),
+    /// The time is over that an agent may drain, if it has done so since then.
+    DrainLimit { agent: AgentId, since: Timestamp },
     /// The next request of a source is due.
     RequestDue(client::RequestSource),
     /// A message of an exchange arrives.
@@ -138,6 +145,7 @@ struct EventSimulation<'a> {
     journal: RunJournal,
     /// Only if a policy of the run wants to know it.
     truth: Option<TrueState>,
+    scaler: Option<SimulatedScaler>,
     queue: EventQueue<Event>,
     network: MessageNetwork,
     exchanges: Exchanges,
@@ -179,6 +187,7 @@ impl<'a> EventSimulation<'a> {
         Self {
             run,
             truth: watchers.truth.clone(),
+            scaler: watchers.scaler.clone(),
             journal: RunJournal::open(run, &faults, RESOLUTION, watchers),
             queue: EventQueue::new(),
             network: MessageNetwork::new(faults.clone(), seed.child("network")),
@@ -226,14 +235,24 @@ impl<'a> EventSimulation<'a> {
             }
         }
         self.start_client(now);
+        if let Some(scaler) = &self.scaler {
+            self.queue.push(now + scaler.every(), Event::Scale);
+        }
     }
 
     fn handle_event(&mut self, now: Timestamp, event: Event) {
         match event {
             Event::FaultBoundary => self.apply_faults(now),
             Event::Joins(agent) => self.join(now, agent),
-            Event::Leaves(agent) => self.leave(now, agent),
-            Event::Drained(agent) | Event::DrainEnds(agent) => self.process_ends(now, agent),
+            Event::Leaves(agent) => self.leave(now, agent, drain_limit()),
+            Event::DrainEnds { agent, life } => self.process_ends(now, agent, life),
+            Event::Scale => self.scale(now),
+            Event::MayLeave(agent) => self.drain_is_over(now, agent),
+            Event::DrainLimit { agent, since } => {
+                if self.agent_hosts[agent].draining_since == Some(since) {
+                    self.drain_is_over(now, agent);
+                }
+            }
             Event::RequestDue(source) => self.request_due(now, source),
             Event::Arrives(message, exchange) => self.arrives(now, message, exchange),
             Event::ArrivesAgain(copy) => self.registry_hears_again(now, *copy),

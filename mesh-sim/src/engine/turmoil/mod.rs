@@ -2,6 +2,7 @@
 //!
 //! Resolution 1 ms: turmoil advances in ticks of that length and tokio's timers round up to it.
 
+mod autoscale;
 mod client;
 pub(super) mod limits;
 mod net;
@@ -19,12 +20,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use mesh_core::Timestamp;
 use mesh_core::seed::Seed;
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 use turmoil::{Builder, Sim};
 
 pub use self::net::{TurmoilListener, TurmoilNet};
 pub use self::stream::TurmoilStream;
 
+use self::autoscale::Scaling;
 use self::node_hosts::HostContext;
 use self::panics::PanicWatch;
 use self::process_switch::ProcessSwitch;
@@ -33,6 +36,7 @@ use self::shared_machine::SharedMachine;
 use self::shared_store::SharedStore;
 use super::address::host_name;
 use super::observers::RunJournal;
+use super::simulated_scaler::SimulatedScaler;
 use super::simulated_store::SimulatedStore;
 use super::true_state::TrueState;
 use super::{EngineError, Run, RunWatchers};
@@ -62,9 +66,9 @@ pub(super) fn execute(
     progress: &dyn Fn(Duration) -> ControlFlow<()>,
 ) -> Result<RunRecord, EngineError> {
     let faults = Arc::new(run.scenario.fault_schedule());
-    let truth = watchers.truth.clone();
+    let (truth, scaler) = (watchers.truth.clone(), watchers.scaler.clone());
     let journal = SharedJournal::new(&faults, RunJournal::open(run, &faults, RESOLUTION, watchers));
-    simulate(run, faults, journal, truth, progress)
+    simulate(run, faults, journal, truth, scaler, progress)
 }
 
 /// As [`execute`], recorded in `journal`.
@@ -73,9 +77,11 @@ fn simulate(
     faults: Arc<FaultSchedule>,
     journal: SharedJournal,
     truth: Option<TrueState>,
+    scaler: Option<SimulatedScaler>,
     progress: &dyn Fn(Duration) -> ControlFlow<()>,
 ) -> Result<RunRecord, EngineError> {
-    let mut simulation = TurmoilSimulation::new(run, faults.clone(), journal.clone(), truth);
+    let mut simulation =
+        TurmoilSimulation::new(run, faults.clone(), journal.clone(), truth, scaler);
     let end = journal.end();
     let panics = PanicWatch::watch();
     let mut boundaries = faults.boundaries().iter().peekable();
@@ -92,6 +98,7 @@ fn simulate(
                 false => simulation.leave(now, change.agent),
             }
         }
+        simulation.scale(now);
         simulation.sim.step().map_err(|error| EngineError::Simulation {
             policy: run.policy.label.clone(),
             seed: run.seed,
@@ -138,6 +145,7 @@ struct TurmoilSimulation {
     providers: Providers,
     /// Tells each agent's host whether to run the agent's process.
     presence: AgentMap<watch::Sender<Presence>>,
+    scaling: Option<Scaling>,
     /// What the link between each pair of hosts was last set to, in both directions.
     links: Vec<(HostId, HostId, [LinkState; 2])>,
     /// Which hosts are down, and how.
@@ -152,6 +160,7 @@ impl TurmoilSimulation {
         faults: Arc<FaultSchedule>,
         journal: SharedJournal,
         truth: Option<TrueState>,
+        scaler: Option<SimulatedScaler>,
     ) -> Self {
         let seed = Seed::root(run.seed);
         let mut sim = Builder::new()
@@ -187,13 +196,16 @@ impl TurmoilSimulation {
             let switch = &switches[agent.host()];
             node_hosts::add_agent(&mut sim, &context, agent, &presence[agent], machine, switch);
         }
-        client::add(&mut sim, run, &faults, &journal);
+        let (marks, marked) = unbounded_channel();
+        client::add(&mut sim, run, &faults, &journal, marked);
+        let scaling = scaler.map(|scaler| Scaling::new(scaler, marks));
         let mut simulation = Self {
             sim,
             journal,
             machines,
             providers,
             presence,
+            scaling,
             links: all_pairs(&faults),
             down: faults.hosts().map(|_, _| None),
             switches,

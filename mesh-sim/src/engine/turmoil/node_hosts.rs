@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::agent::Identity;
 use mesh_core::jsonrpc;
@@ -39,6 +40,12 @@ fn server_limits() -> ServerLimits {
     // Clients here never close only half of a connection, so a server may take the end of what it
     // reads for the end of the connection, and learns of it at once.
     ServerLimits { connections: usize::MAX, half_closed: false, ..ServerLimits::default() }
+}
+
+/// How long the agent may take to finish its jobs when it is told to go.
+fn drain_of(scenario: &Scenario, agent: AgentId) -> Duration {
+    let set = scenario.autoscale.as_ref().filter(|set| set.agents.contains(&agent));
+    set.map_or_else(|| ServerLimits::default().drain, |set| set.drain)
 }
 
 pub(super) fn client_limits(scenario: &Scenario) -> ClientLimits {
@@ -109,6 +116,7 @@ pub(super) fn add_agent(
     let (machine, faults, journal) = (machine.clone(), faults.clone(), journal.clone());
     let (client, presence) = (client_limits(run.scenario), presence.clone());
     let switch = switch.clone();
+    let drain = drain_of(run.scenario, id);
     let registries: Vec<_> = faults.hosts().registries().map(address).collect();
     sim.host(host_name(host_id), move || {
         let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
@@ -117,49 +125,50 @@ pub(super) fn add_agent(
         let (presence, switch) = (presence.clone(), switch.clone());
         let registries = registries.clone();
         async move {
-            switch.may_run(&net).await;
-            joined(&presence).await;
-            let clock = clock();
-            // An agent that starts again must have a greater incarnation. Zero is not used, because
-            // it stands for agents that send no incarnation.
-            let incarnation = clock.now().as_nanos() + 1;
-            let seed = seed.child(&incarnation.to_string());
-            let identity = Identity { name, url: address(host_id), incarnation };
-            let own = Client::new(net.clone(), client.clone());
-            let host = machine.boot(SubjobCaller::new(own, clock, address(host_id)));
-            let listener = net.bind(&any_address()).await?;
-            let parts = AgentParts {
-                net,
-                clock,
-                host: host.clone(),
-                observer: journal.clone(),
-                registries,
-                server: server_limits(),
-                client,
-                json: jsonrpc::Limits::default(),
-            };
-            let node = AgentNode::new(identity, config, &seed, parts);
-            tokio::select! {
-                biased;
-                _ = node.run(listener, leaves(&presence)) => {}
-                () = host.work() => {}
+            // An agent of an autoscaled set may come back after it has gone, as another process.
+            loop {
+                let (name, config, seed) = (name.clone(), config.clone(), seed.clone());
+                switch.may_run(&net).await;
+                joined(&presence).await;
+                let clock = clock();
+                // An agent that starts again must have a greater incarnation. Zero is not used, because
+                // it stands for agents that send no incarnation.
+                let incarnation = clock.now().as_nanos() + 1;
+                let seed = seed.child(&incarnation.to_string());
+                let identity = Identity { name, url: address(host_id), incarnation };
+                let own = Client::new(net.clone(), client.clone());
+                let host = machine.boot(SubjobCaller::new(own, clock, address(host_id)));
+                let listener = net.bind(&any_address()).await?;
+                let parts = AgentParts {
+                    net: net.clone(),
+                    clock,
+                    host: host.clone(),
+                    observer: journal.clone(),
+                    registries: registries.clone(),
+                    server: ServerLimits { drain, ..server_limits() },
+                    client: client.clone(),
+                    json: jsonrpc::Limits::default(),
+                };
+                let node = AgentNode::new(identity, config, &seed, parts);
+                tokio::select! {
+                    biased;
+                    _ = node.run(listener, leaves(&presence)) => {}
+                    () = host.work() => {}
+                }
+                presence.send_replace(Presence::Gone);
+                machine.switch_off(clock.now());
+                journal.record(clock.now(), id, Fact::PresenceChanged(Presence::Gone));
             }
-            presence.send_replace(Presence::Gone);
-            machine.switch_off(clock.now());
-            journal.record(clock.now(), id, Fact::PresenceChanged(Presence::Gone));
-            // The host stays, without a process on it.
-            pending().await
         }
     });
 }
 
-/// Waits until the agent has joined. One that has left does not come back.
+/// Waits until the agent is a member of the mesh. One that has left does so as long as nobody wants
+/// it back.
 async fn joined(presence: &watch::Sender<Presence>) {
     let mut states = presence.subscribe();
-    let state = states.wait_for(|state| *state != Presence::NotJoined).await.map(|state| *state);
-    if !matches!(state, Ok(Presence::Member)) {
-        pending::<()>().await;
-    }
+    // The sender lives as long as this host.
+    let _ = states.wait_for(|state| *state == Presence::Member).await;
 }
 
 /// Waits until the agent is told to shut down.

@@ -53,6 +53,7 @@ pub(super) fn render(report: &Report) -> String {
     }
     add_seeds(&mut page, &policies);
     add_tables(&mut page, report, &policies);
+    add_autoscaled(&mut page, &policies);
     add_times(&mut page, report, &policies);
     page.render()
 }
@@ -89,6 +90,15 @@ fn add_tables(page: &mut Document, report: &Report, policies: &[PolicyResult<'_>
         let note = "Jobs that asked a provider, and those that it refused with HTTP status 429. \
                     Each attempt at a job counts.";
         page.section("Providers", note, &table);
+    }
+}
+
+fn add_autoscaled(page: &mut Document, policies: &[PolicyResult<'_>]) {
+    if let Some(table) = tables::autoscaled(policies) {
+        let note = "What the set of agents has cost that the autoscaler starts and drains, from the \
+                    order to start an agent to the end of its process; the mean of the seeds. \
+                    \"Stayed\" are agents that were told to go, and to stay when load came back.";
+        page.section("Autoscaled agents", note, &table);
     }
 }
 

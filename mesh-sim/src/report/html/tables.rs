@@ -8,6 +8,7 @@ use crate::format;
 use crate::judge::{PolicyResult, PolicyVerdict};
 use crate::page::{escape, scroll};
 use crate::record::{FaultWindow, NO_FAULT};
+use crate::report::by_autoscale::{AUTOSCALE_HEADINGS, autoscale_rows};
 use crate::report::by_job::{JobRow, job_rows};
 use crate::report::by_provider::{HEADINGS, provider_rows};
 use crate::report::figure_text;
@@ -92,6 +93,24 @@ pub(super) fn by_provider(report: &Report, policies: &[PolicyResult<'_>]) -> Opt
     for [provider, figures @ .., policy] in rows {
         let (provider, policy) = (escape(&provider), escape(&policy));
         let _ = write!(out, "<tr><td>{provider}</td><td class=\"left\">{policy}</td>");
+        figures.iter().for_each(|cell| out.push_str(&format!("<td>{cell}</td>")));
+        out.push_str("</tr>\n");
+    }
+    Some(scroll(&(out + "</tbody></table>")))
+}
+
+/// The table of the autoscaled set; `None` without one.
+pub(super) fn autoscaled(policies: &[PolicyResult<'_>]) -> Option<String> {
+    let rows = autoscale_rows(policies);
+    if rows.is_empty() {
+        return None;
+    }
+    let [figures @ .., policy] = AUTOSCALE_HEADINGS;
+    let mut out = format!("<table><thead><tr><th class=\"left\">{policy}</th>");
+    figures.iter().for_each(|heading| out.push_str(&format!("<th>{heading}</th>")));
+    out.push_str("</tr></thead>\n<tbody>");
+    for [figures @ .., policy] in rows {
+        let _ = write!(out, "<tr><td class=\"left\">{}</td>", escape(&policy));
         figures.iter().for_each(|cell| out.push_str(&format!("<td>{cell}</td>")));
         out.push_str("</tr>\n");
     }

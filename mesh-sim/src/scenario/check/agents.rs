@@ -13,7 +13,7 @@ use super::single_agents::SingleAgentEntry;
 use crate::host::IndexedId as _;
 use crate::host_names::is_registry_name;
 use crate::scenario::parsed_toml::FieldPath;
-use crate::scenario::{AgentSpec, CLIENT, MachineSpec, PolicySpec, REGISTRY, raw};
+use crate::scenario::{AgentSpec, CLIENT, MachineSpec, PolicySpec, REGISTRY, ScaledAgent, raw};
 use crate::units::format_duration;
 
 /// The most agents of a scenario.
@@ -63,6 +63,7 @@ impl Checker<'_> {
                 errors: group.errors,
                 joins: group.joins.0,
                 leaves: group.leaves.map(|leaves| leaves.0),
+                scaled: ScaledAgent::No,
             };
             agents.extend(names.into_iter().map(|name| {
                 let own = single.get(&name);

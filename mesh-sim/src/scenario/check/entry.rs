@@ -9,7 +9,7 @@ use crate::faults::HostScope;
 use crate::host::{AgentId, IndexedId as _};
 use crate::scenario::parsed_toml::FieldPath;
 use crate::scenario::text::did_you_mean;
-use crate::scenario::{AgentSpec, EntryChoice, raw};
+use crate::scenario::{AgentSpec, EntryChoice, ScaledAgent, raw};
 
 impl Checker<'_> {
     /// How the entry agent is chosen. Agents that are named must be there all the time.
@@ -90,11 +90,14 @@ impl Checker<'_> {
                 *weights.entry(*number).or_default() += weight;
             }
         }
-        let stays = |agent: &AgentSpec| agent.joins.is_zero() && agent.leaves.is_none();
+        let stays = |agent: &AgentSpec| {
+            let is_fixed = agent.scaled == ScaledAgent::No;
+            is_fixed && agent.joins.is_zero() && agent.leaves.is_none()
+        };
         if let Some(number) = weights.keys().find(|number| !stays(&agents[**number])) {
             let title =
                 format!("requests can't enter through {} all the time", agents[*number].name);
-            let label = "expected an agent that neither joins nor leaves in the middle of the run";
+            let label = "expected an agent that is there during the whole run";
             self.report(path, title, label);
         }
         if weights.len() <= 1 {

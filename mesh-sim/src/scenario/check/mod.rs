@@ -5,6 +5,7 @@
 
 mod agents;
 mod arrivals;
+mod autoscale;
 mod costs;
 mod distribution;
 mod entry;
@@ -76,7 +77,8 @@ pub(super) fn check(
     checker.durations(durations);
     checker.warm_up(raw);
     checker.heartbeat(&raw.registry);
-    let agents = checker.agents(raw);
+    let mut agents = checker.agents(raw);
+    let autoscale = checker.autoscale(raw.autoscale.as_ref(), &mut agents);
     let registries = checker.registries(&raw.registries);
     let sites = checker.sites(&agents, &registries);
     checker.time_line(agents.len());
@@ -108,6 +110,7 @@ pub(super) fn check(
         objective: raw.objective.clone(),
         expect: checker.expect(&raw.expect, &policies),
         agents,
+        autoscale,
         policies,
     };
     (scenario, checker.files, checker.problems)
@@ -281,7 +284,12 @@ impl Checker<'_> {
 fn may_be_zero(path: &FieldPath) -> bool {
     match path.name() {
         "warm_up" | "drain" | "at" | "joins" | "after" => true,
-        _ if ["network", "sites", "costs"].iter().any(|table| path.starts_with(&[table])) => true,
+        _ if ["network", "sites", "costs", "autoscale"]
+            .iter()
+            .any(|table| path.starts_with(&[table])) =>
+        {
+            true
+        }
         "value" | "think" | "pause" => path.has("think") || path.has("pause"),
         "low" | "min" | "standard_deviation" => {
             ["think", "pause", "demand", "wait"].iter().any(|field| path.has(field))

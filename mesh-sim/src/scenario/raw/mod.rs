@@ -5,6 +5,7 @@
 //! itself; the check against the schema (see [`super::schema`]) does that for all types.
 
 mod arrivals;
+mod autoscale;
 mod costs;
 mod distribution;
 mod faults;
@@ -29,6 +30,7 @@ use serde_json::Value;
 pub(crate) use self::arrivals::{
     Arrivals, BatchSize, Burst, OnOff, OpenArrivals, RateCurve, RateStep,
 };
+pub(crate) use self::autoscale::{Autoscale, ReportOutage};
 pub(crate) use self::costs::Costs;
 pub(crate) use self::distribution::Distribution;
 pub(crate) use self::faults::Fault;
@@ -88,6 +90,9 @@ pub(crate) struct Scenario {
     /// Groups of equal agents.
     #[schemars(length(min = 1, max = 1000))]
     pub(crate) agents: Vec<AgentGroup>,
+    /// A set of agents that grows and shrinks with its load. Without it, all agents are there as
+    /// planned.
+    pub(crate) autoscale: Option<Autoscale>,
     /// Services that agents use for their jobs, with limits that they share.
     #[serde(default)]
     #[schemars(length(max = 1000))]
