@@ -138,6 +138,7 @@ pub mod conflict;
 pub mod duration;
 pub mod formula;
 pub mod hash;
+pub mod histogram;
 pub mod jsonrpc;
 pub mod load;
 pub mod parameter;

@@ -1,36 +1,10 @@
 //! Pages of metrics in Prometheus' text format (version 0.0.4).
 
 use std::fmt::{Display, Write as _};
-use std::time::Duration;
+
+use mesh_core::histogram::Histogram;
 
 use crate::http::{Response, StatusCode};
-
-/// The upper bounds of a [`Histogram`]'s buckets, in seconds. Jobs of agents may take minutes.
-const BOUNDS_S: [f64; 18] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    60.0, 120.0, 300.0,
-];
-
-/// Counts durations by size.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Histogram {
-    /// Durations in each bucket. A duration above the last bound is in none, only in `count`.
-    counts: [u64; BOUNDS_S.len()],
-    count: u64,
-    sum_s: f64,
-}
-
-impl Histogram {
-    /// Counts a duration in the first bucket that it fits into.
-    pub(crate) fn record(&mut self, duration: Duration) {
-        let seconds = duration.as_secs_f64();
-        if let Some(bucket) = BOUNDS_S.iter().position(|bound| seconds <= *bound) {
-            self.counts[bucket] += 1;
-        }
-        self.count += 1;
-        self.sum_s += seconds;
-    }
-}
 
 /// A page of metrics that is being written. Label values must be free of characters that need
 /// escapes.
@@ -85,19 +59,17 @@ impl MetricsPage {
     ) {
         self.head(name, help, "histogram");
         for (labels, histogram) in samples {
-            // In this format a bucket counts all durations up to its bound, not those between two
-            // bounds.
-            let mut so_far = 0;
+            let before = if labels.is_empty() { "" } else { "," };
             let bucket = |page: &mut Self, bound: &dyn Display, count| {
-                page.sample(&format!("{name}_bucket"), &format!("{labels},le=\"{bound}\""), count);
+                let labels = format!("{labels}{before}le=\"{bound}\"");
+                page.sample(&format!("{name}_bucket"), &labels, count);
             };
-            for (bound, count) in BOUNDS_S.iter().zip(histogram.counts) {
-                so_far += count;
-                bucket(self, bound, so_far);
+            for (bound, count) in Histogram::BOUNDS_MS.iter().zip(histogram.up_to_bounds()) {
+                bucket(self, &(*bound as f64 / 1e3), count);
             }
-            bucket(self, &"+Inf", histogram.count);
-            self.sample(&format!("{name}_sum"), &labels, histogram.sum_s);
-            self.sample(&format!("{name}_count"), &labels, histogram.count);
+            bucket(self, &"+Inf", histogram.count());
+            self.sample(&format!("{name}_sum"), &labels, histogram.sum_secs());
+            self.sample(&format!("{name}_count"), &labels, histogram.count());
         }
     }
 
@@ -123,30 +95,35 @@ impl MetricsPage {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
     fn a_page_reads_as_prometheus_wants_it() {
         let mut histogram = Histogram::default();
-        for ms in [1, 2, 40_000] {
+        for ms in [5, 7, 40_000] {
             histogram.record(Duration::from_millis(ms));
         }
         let mut page = MetricsPage::default();
         page.gauge("leases", "Live leases.", 2);
         page.counters("ends_total", "Ends.", [("kind=\"expired\"".to_owned(), 3)]);
         page.histograms("seconds", "Times.", [("method=\"info\"".to_owned(), &histogram)]);
+        page.histograms("ages", "Ages.", [(String::new(), &histogram)]);
         let text = page.0;
         for line in [
             "# HELP leases Live leases.",
             "# TYPE leases gauge",
             "leases 2",
             "ends_total{kind=\"expired\"} 3",
-            "seconds_bucket{method=\"info\",le=\"0.001\"} 1",
-            "seconds_bucket{method=\"info\",le=\"0.0025\"} 2",
+            "seconds_bucket{method=\"info\",le=\"0.005\"} 1",
+            "seconds_bucket{method=\"info\",le=\"0.01\"} 2",
             "seconds_bucket{method=\"info\",le=\"30\"} 2",
             "seconds_bucket{method=\"info\",le=\"+Inf\"} 3",
-            "seconds_sum{method=\"info\"} 40.003",
+            "seconds_sum{method=\"info\"} 40.012",
             "seconds_count{method=\"info\"} 3",
+            "ages_bucket{le=\"+Inf\"} 3",
+            "ages_count 3",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
         }

@@ -21,13 +21,19 @@ pub struct AnsweredCall<'a> {
     pub method: &'a str,
     /// "ok", or the name of the failure.
     pub outcome: &'static str,
+    /// The code of the JSON-RPC error; `None` if there was none.
+    pub code: Option<i64>,
     /// The time from the call's arrival to its answer.
     pub took: Duration,
 }
 
 impl<'a> AnsweredCall<'a> {
-    pub(crate) const fn new(method: &'a str, outcome: &'static str, took: Duration) -> Self {
-        Self { method, outcome, took }
+    pub(crate) const fn new(
+        method: &'a str,
+        (outcome, code): (&'static str, Option<i64>),
+        took: Duration,
+    ) -> Self {
+        Self { method, outcome, code, took }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use slotmap::Key;
 
 use super::asking::HeldSlots;
+use super::choice_log::ChoiceLog;
 use super::delegation::PeerCall;
 use super::effect::{CallId, DelegationId, Effect};
 use super::failure::{CallError, Failure};
@@ -44,6 +45,8 @@ pub(super) struct Chooser {
     calls: u32,
     /// The free slots that it was offered, and the delegations that wait for one.
     pub(super) slots: HeldSlots,
+    /// What it has counted of its choices.
+    pub(super) log: ChoiceLog,
 }
 
 /// A call that the policy asked for, in addition to those that choices need.
@@ -82,6 +85,7 @@ impl Chooser {
             own_calls: Vec::new(),
             calls: 0,
             slots: HeldSlots::default(),
+            log: ChoiceLog::default(),
         }
     }
 
@@ -300,6 +304,9 @@ impl Agent {
         let Some(chooser) = self.chooser.as_deref_mut() else { return };
         let call = PeerCall { number: chooser.calls, ticket: None };
         chooser.calls = chooser.calls.wrapping_add(1);
+        if purpose == Purpose::Probe {
+            chooser.log.probing(1);
+        }
         self.open_calls += 1;
         self.effects.push_back(Effect::Call {
             call: CallId { delegation: DelegationId::null(), number: call.number },
@@ -329,6 +336,9 @@ impl Agent {
         // Only an answered call makes room for the next one at once.
         if chooser.own_calls[at].purpose.is_met(&result) {
             let own = chooser.own_calls.remove(at);
+            if own.purpose == Purpose::Probe {
+                chooser.log.probed();
+            }
             return self.conclude_own_call(now, &own, result);
         }
         let own = &mut chooser.own_calls[at];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use super::Agent;
+use super::choice_log::ChoiceReason;
 use super::chooser::{Chooser, is_own_call};
 use super::delegation::{Attempt, Delegation, PeerCall};
 use super::effect::{CallId, DelegationId, Effect, Ticket};
@@ -28,8 +29,8 @@ enum RoundOpening {
     Nobody,
     /// Nothing can be done: the deadline has passed.
     Late,
-    /// Ask these peers for their load; one of them will be chosen.
-    Probe(Few<Arc<ListedLease>>),
+    /// Ask these peers for their load; one of them will be chosen. True if all of them have failed.
+    Probe(Few<Arc<ListedLease>>, bool),
     /// Send the job to this peer: the choice needs no probes.
     Send(Arc<ListedLease>),
     /// Wait until there is a peer for the job.
@@ -174,7 +175,7 @@ impl Agent {
     pub(super) fn try_held(&mut self, now: Timestamp, id: DelegationId) {
         let opening = self.open_round(now, id);
         // Peers may have left meanwhile, and may come back: the job has time until its deadline.
-        if matches!(opening, RoundOpening::Probe(_) | RoundOpening::Send(_)) {
+        if matches!(opening, RoundOpening::Probe(..) | RoundOpening::Send(_)) {
             let key = self.delegations[id].held.take();
             self.let_go(key);
             self.begin_round(now, id, opening);
@@ -189,7 +190,9 @@ impl Agent {
                 let failure = self.delegations[id].nobody_left();
                 self.give_up(now, id, failure);
             }
-            RoundOpening::Probe(leases) => self.send_probes(now, id, leases),
+            RoundOpening::Probe(leases, is_last_resort) => {
+                self.send_probes(now, id, leases, is_last_resort);
+            }
             RoundOpening::Send(lease) => {
                 let load = lease.load;
                 self.send_work(now, id, lease, load);
@@ -215,7 +218,7 @@ impl Agent {
         if delegation.deadline <= now {
             return RoundOpening::Late;
         }
-        let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else {
+        let Some(Chooser { policy, rng, log, .. }) = self.chooser.as_deref_mut() else {
             return RoundOpening::Nobody;
         };
         let shortlist = policy.shortlist(now, &delegation.task, &eligible, rng);
@@ -225,14 +228,22 @@ impl Agent {
         let signal = policy.signal();
         // Nothing is left to choose, and nobody reads what is known of the only candidate.
         if let Some(lease) = eligible.only(&shortlist).filter(|_| signal != Signal::Probes) {
+            if eligible.len() == 1 && !knowledge.is_last_resort {
+                log.chosen(ChoiceReason::OnlyPeer, None);
+            } else {
+                log.named(policy.basis(), knowledge.is_last_resort);
+            }
             return RoundOpening::Send(lease.clone());
         }
         let peers = eligible.resolve(&shortlist);
         if signal == Signal::Probes {
-            return RoundOpening::Probe(peers.into_iter().cloned().collect());
+            let leases = peers.into_iter().cloned().collect();
+            return RoundOpening::Probe(leases, knowledge.is_last_resort);
         }
         let candidates: Few<Candidate> = peers.iter().map(|lease| knowledge.of(lease)).collect();
-        RoundOpening::Send(peers[policy.choose(now, &candidates, rng)].clone())
+        let best = policy.choose(now, &candidates, rng);
+        log.compared(&candidates, best, (signal, policy.basis(), knowledge.is_last_resort));
+        RoundOpening::Send(peers[best].clone())
     }
 
     /// Tells the decorators that a choice is about to be made, and reports what changes by it.

@@ -61,6 +61,8 @@ pub(super) struct ProbeRound {
     pub(super) sent: Timestamp,
     /// The choice is made then without those that are still open.
     pub(super) until: Timestamp,
+    /// Whether all peers that could be probed had failed.
+    pub(super) is_last_resort: bool,
 }
 
 /// The job at one peer that has not answered yet.

@@ -19,6 +19,7 @@ mod admission;
 mod asking;
 mod attempt;
 pub mod bulk;
+mod choice_log;
 mod chooser;
 pub mod config;
 mod contacts;
@@ -50,6 +51,7 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use slotmap::SlotMap;
 
+pub use self::choice_log::{ChoiceLog, ChoiceReason, PeersAside};
 pub use self::config::{AgentConfig, Identity};
 pub use self::effect::{
     CallId, DelegationId, Effect, JobId, RegistryReply, RegistryRequest, RequestHandle, Ticket,
@@ -319,6 +321,11 @@ impl Agent {
     /// The agent's name in the registry.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// The settings that it was made with.
+    pub fn config(&self) -> &AgentConfig {
+        &self.config
     }
 
     /// A job that the agent holds, as it was received, and when it must have ended; `None` if it has

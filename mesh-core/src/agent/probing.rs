@@ -25,6 +25,7 @@ impl Agent {
         now: Timestamp,
         id: DelegationId,
         leases: Few<Arc<ListedLease>>,
+        is_last_resort: bool,
     ) {
         let until = (now + self.config.delegation.probe_timeout).min(self.delegations[id].deadline);
         let probe = self.probe();
@@ -48,7 +49,11 @@ impl Agent {
         }
         let open = probes.len();
         self.effects.push_back(Effect::Note(Note::Probing { peers: open }));
-        delegation.probing = Some(ProbeRound { probes, first, open, sent: now, until });
+        if let Some(chooser) = &mut self.chooser {
+            chooser.log.probing(open);
+        }
+        delegation.probing =
+            Some(ProbeRound { probes, first, open, is_last_resort, sent: now, until });
         self.rearm_delegation(id);
     }
 
@@ -91,6 +96,9 @@ impl Agent {
             (None, Ok(_)) => ProbeState::Failed { refused: false },
         };
         let is_last = round.ended(number, state);
+        if let (Some(_), Some(chooser)) = (probed, &mut self.chooser) {
+            chooser.log.probed();
+        }
         if let Some(peer) = peer {
             self.tell_policy(
                 now,
@@ -117,8 +125,9 @@ impl Agent {
     pub(super) fn conclude_probes(&mut self, now: Timestamp, id: DelegationId) {
         let delegation = &mut self.delegations[id];
         let Some(round) = delegation.probing.take() else { return };
-        let mut answered = Few::with_capacity(round.probes.len());
-        let mut candidates = Few::with_capacity(round.probes.len());
+        let (asked, is_last_resort) = (round.probes.len(), round.is_last_resort);
+        let mut answered = Few::with_capacity(asked);
+        let mut candidates = Few::with_capacity(asked);
         let mut open: Few<PeerCall> = Few::new();
         let mut silent: Few<(PeerId, Arc<ListedLease>)> = Few::new();
         for probe in round.probes {
@@ -161,8 +170,9 @@ impl Agent {
         if answered.is_empty() {
             return self.round_without_answers(now, id);
         }
-        let Some(Chooser { policy, rng, .. }) = self.chooser.as_deref_mut() else { return };
+        let Some(Chooser { policy, rng, log, .. }) = self.chooser.as_deref_mut() else { return };
         let best = policy.choose(now, &candidates, rng);
+        log.probes_compared(&candidates, best, (asked, is_last_resort));
         let lease = answered.swap_remove(best);
         self.send_work(now, id, lease, candidates[best].load().map(|known| known.value));
     }

@@ -1,4 +1,4 @@
-//! Several attempts at once. No setting leads to them yet, so only code inside the module can.
+//! Several attempts at once, which no setting leads to so exactly, and what is counted of choices.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -225,4 +225,28 @@ fn a_peer_that_leaves_and_returns_counts_as_new() {
     mesh.agent.decorators.passed_over(mesh.now, &mut |lease| passed_over.push(lease));
     assert!(passed_over.is_empty());
     assert!(mesh.agent.delegations[mesh.id].tried.is_empty(), "it may be tried again");
+}
+
+#[test]
+fn choices_are_counted_by_their_reason() {
+    let mut mesh = DelegatingAgent::new(true, 500);
+    for attempt in 0..2 {
+        let peer = mesh.peer_of(attempt);
+        mesh.end(&peer, Err(CallError::NotSent));
+    }
+    let counts = |agent: &Agent| {
+        let log = agent.choices().expect("it has chosen");
+        ChoiceReason::ALL.map(|reason| log.count(reason))
+    };
+    assert_eq!(counts(&mesh.agent), [2, 0, 1, 0, 0], "the last one was the only one left");
+    let aside = |passed_over| PeersAside { passed_over, held_back: 0 };
+    assert_eq!(mesh.agent.peers_aside(mesh.now), aside(2));
+    let last = mesh.peer_of(2);
+    mesh.end(&last, Err(CallError::NotSent));
+    assert_eq!(mesh.agent.peers_aside(mesh.now), aside(3));
+    mesh.agent.handle_request(mesh.now, 2, Request::Delegate(job(false)));
+    assert_eq!(counts(&mesh.agent), [2, 0, 1, 0, 1], "all have failed");
+    let later = mesh.now + Duration::from_secs(60);
+    assert_eq!(mesh.agent.peers_aside(later), aside(0));
+    assert_eq!(mesh.agent.choices().expect("a log").probes_sent(), 0, "random asks nobody");
 }

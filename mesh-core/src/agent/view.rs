@@ -127,11 +127,11 @@ impl View {
     ) -> (Eligible<'a>, Knowledge<'a>) {
         let age = now.since(self.listed_at);
         if let Some((place, out)) = self.at_site(skill, tried.clone(), passed_over) {
-            let knowledge = Knowledge { contacts: &self.contacts, now, age };
+            let knowledge = Knowledge { contacts: &self.contacts, now, age, is_last_resort: false };
             return (Eligible::new(self.parts.get(place).roster(), out), knowledge);
         }
         let place = skill.map(|skill| self.parts.with_skill(&self.peers, skill));
-        let knowledge = Knowledge { contacts: &self.contacts, now, age };
+        let mut knowledge = Knowledge { contacts: &self.contacts, now, age, is_last_resort: false };
         // Positions are looked up once per list of all peers; in a list of some of them, each time.
         let (peers, mut places) = match place {
             None => (&self.peers, Some(&mut self.places)),
@@ -158,6 +158,7 @@ impl View {
                     return (eligible, knowledge);
                 }
             }
+            knowledge.is_last_resort = true;
         }
         (Eligible::new(roster, out), knowledge)
     }
@@ -213,6 +214,8 @@ pub(super) struct Knowledge<'a> {
     now: Timestamp,
     /// The age of the list that the reports are from.
     age: Duration,
+    /// Whether all peers that are left have failed.
+    pub(super) is_last_resort: bool,
 }
 
 impl Knowledge<'_> {

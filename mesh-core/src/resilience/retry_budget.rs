@@ -86,6 +86,13 @@ impl RetryBudget {
         granted
     }
 
+    /// How many retries the balance would grant at `now`.
+    pub fn left(&self, now: Timestamp) -> f64 {
+        let mut later = self.clone();
+        later.refill(now);
+        later.balance as f64 / UNITS as f64
+    }
+
     /// Adds what the floor has granted since the last time.
     fn refill(&mut self, now: Timestamp) {
         const SECOND: u128 = 1_000_000_000;
@@ -131,6 +138,7 @@ mod tests {
         let mut budget = RetryBudget::new(Timestamp::ZERO, config);
         assert_eq!(retries(&mut budget, Timestamp::ZERO), 2);
         let later = Timestamp::ZERO + Duration::from_secs(3);
+        assert_eq!(budget.left(later), 6.0);
         assert_eq!(retries(&mut budget, later), 6);
     }
 

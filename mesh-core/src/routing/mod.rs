@@ -33,7 +33,7 @@ pub use self::event::{
     FailureReason, Interests, JobOutline, LoadSource, PolicyEvent, RefusalReason,
 };
 pub use self::factory::{PolicyFactory, PolicyNeeds};
-pub use self::policy::{MAX_OWN_PROBES, Policy};
+pub use self::policy::{ChoiceBasis, MAX_OWN_PROBES, Policy};
 pub use self::settings::{PolicyError, PolicySettings};
 pub use self::shortlist::{MAX_CHOICES, Picks, Shortlist};
 pub use self::signal::Signal;

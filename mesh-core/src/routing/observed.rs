@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::probe_pool::{PoolSettings, ProbePool};
 use super::signal::signal_of;
 use super::{
-    Candidate, DispatchRule, Eligible, FailureReason, Interests, LoadSource, Picks, Policy,
-    PolicyEvent, RefusalReason, Shortlist, Signal, least_by_key,
+    Candidate, ChoiceBasis, DispatchRule, Eligible, FailureReason, Interests, LoadSource, Picks,
+    Policy, PolicyEvent, RefusalReason, Shortlist, Signal, least_by_key,
 };
 use crate::hash::{HashTable, TableEntry};
 use crate::load::{LoadReport, ServiceReport};
@@ -102,6 +102,8 @@ pub(super) struct ObservingPolicy<R> {
     /// For how long a peer that has failed a job ranks behind all others.
     aversion: Duration,
     avoided: Vec<(PeerId, Timestamp)>,
+    /// What the last choice from the pool rested on.
+    basis: ChoiceBasis,
 }
 
 #[derive(Debug)]
@@ -135,6 +137,7 @@ impl<R: PeerRule + 'static> ObservingPolicy<R> {
             services: HashTable::default(),
             aversion,
             avoided: Vec::new(),
+            basis: ChoiceBasis::Rule,
         })
     }
 
@@ -179,8 +182,11 @@ impl<R: PeerRule + 'static> ObservingPolicy<R> {
         let on_result = offers.len() >= 2;
         let number = if on_result {
             let observed: Vec<ObservedPeer> = offers.iter().map(|offer| offer.observed).collect();
-            offers[self.best(&observed, rng)].number
+            let best = offers[self.best(&observed, rng)];
+            self.basis = ChoiceBasis::Kept { age: best.age };
+            best.number
         } else {
+            self.basis = ChoiceBasis::Chance;
             rng.index(eligible.len())
         };
         let Self { pool: Some(pool), rule, .. } = self else { return number };
@@ -282,5 +288,13 @@ impl<R: PeerRule + 'static> Policy for ObservingPolicy<R> {
         _rng: &mut Rng,
     ) -> Option<usize> {
         self.pool.as_mut()?.next_probe(eligible)
+    }
+
+    fn basis(&self) -> ChoiceBasis {
+        self.basis
+    }
+
+    fn pool_size(&self) -> Option<usize> {
+        self.pool.as_ref().map(ProbePool::len)
     }
 }

@@ -1,6 +1,7 @@
 //! The trait [`Policy`], which every routing policy implements.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::{
     Candidate, Eligible, HeldJobs, Interests, PolicyEvent, Shortlist, Signal, SlotRequest,
@@ -137,6 +138,33 @@ pub trait Policy: fmt::Debug + Send {
     fn may_place(&self) -> bool {
         true
     }
+
+    /// What its last choice rested on. For metrics alone: asked after a choice that was not made on
+    /// reports or probes, which the agent knows the age of.
+    fn basis(&self) -> ChoiceBasis {
+        ChoiceBasis::Rule
+    }
+
+    /// How many results of probes it keeps for later choices; `None` if it keeps none. For metrics
+    /// alone.
+    fn pool_size(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What a choice rested on that a policy made by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ChoiceBasis {
+    /// Its rule, and nothing that grows old.
+    #[default]
+    Rule,
+    /// The result of an earlier probe of the peer.
+    Kept {
+        /// How old the result was.
+        age: Duration,
+    },
+    /// Nothing: it knew too little for its rule, and chose at random or in turn.
+    Chance,
 }
 
 /// How many probes of its own a policy may have under way. A probe that fails counts until

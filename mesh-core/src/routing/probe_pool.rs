@@ -130,6 +130,8 @@ pub(super) struct OfferedResult {
     pub(super) observed: ObservedPeer,
     /// The peer's number among the eligible ones.
     pub(super) number: usize,
+    /// How old the result is.
+    pub(super) age: Duration,
 }
 
 impl ProbePool {
@@ -146,6 +148,11 @@ impl ProbePool {
         }
     }
 
+    /// How many results are kept.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The results of eligible peers that are young enough. Drops those that are too old.
     pub(super) fn offer(&mut self, now: Timestamp, eligible: &Eligible<'_>) -> Vec<OfferedResult> {
         self.peers = eligible.len();
@@ -153,7 +160,8 @@ impl ProbePool {
         self.entries.retain(|entry| now.since(entry.received) <= max_age);
         let offers = self.entries.iter().filter_map(|entry| {
             let number = eligible.find(&entry.name, entry.observed.peer)?;
-            Some(OfferedResult { observed: entry.observed, number })
+            let age = now.since(entry.received);
+            Some(OfferedResult { observed: entry.observed, number, age })
         });
         offers.collect()
     }

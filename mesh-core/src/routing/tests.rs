@@ -247,3 +247,40 @@ fn policies_are_the_same_if_all_parameters_are() {
     assert_ne!(settings("power_of_two"), settings("power_of_two signal=own"));
     assert_ne!(settings("least_loaded"), settings("shortest_queue"), "alike but for the name");
 }
+
+#[test]
+fn a_pool_says_how_old_the_result_is_that_it_chose_by() {
+    let mut rng = Seed::root(1).rng();
+    let mut policy = build("prequal", &mut rng);
+    let lease = |number| ListedLease::new(format!("agent-{number}"), "h:1", 1, None);
+    let roster: Roster = (0..8).map(lease).collect();
+    let (eligible, job) = (Eligible::all(&roster), Task::new(""));
+    policy.shortlist(Timestamp::ZERO, &job, &eligible, &mut rng);
+    assert_eq!((policy.basis(), policy.pool_size()), (ChoiceBasis::Chance, Some(0)));
+    let source = LoadSource::Probe { round_trip: Duration::ZERO };
+    let mut probed = 0;
+    while let Some(number) = policy.poll_probe(Timestamp::ZERO, &eligible, &mut rng) {
+        let peer = eligible.get(number).unwrap().id();
+        let load = LoadReport::default();
+        policy.on_event(Timestamp::ZERO, &PolicyEvent::Load { peer, load, service: None, source });
+        probed += 1;
+    }
+    assert_eq!((probed, policy.pool_size()), (3, Some(3)));
+    let age = Duration::from_millis(70);
+    policy.shortlist(Timestamp::ZERO + age, &job, &eligible, &mut rng);
+    assert_eq!(policy.basis(), ChoiceBasis::Kept { age });
+}
+
+#[test]
+fn policies_say_when_they_know_nothing() {
+    let mut rng = Seed::root(1).rng();
+    for (text, expected) in [
+        ("join_idle_queue", ChoiceBasis::Chance),
+        ("weighted_round_robin", ChoiceBasis::Chance),
+        ("random", ChoiceBasis::Rule),
+    ] {
+        let mut policy = build(text, &mut rng);
+        shortlist(&mut *policy, 4, &mut rng);
+        assert_eq!(policy.basis(), expected, "{text}");
+    }
+}

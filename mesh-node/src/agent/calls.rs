@@ -31,8 +31,12 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         request: &Request,
         until: Timestamp,
     ) -> Result<Reply, CallError> {
+        let made = self.observer.0.made.begin(self.clock, request, until);
         let timeout = until.since(self.clock.now());
-        call_service(&self.client, ServiceAddress::agent(url).of(name), request, timeout).await
+        let service = ServiceAddress::agent(url).of(name);
+        let result = call_service(&self.client, service, request, timeout).await;
+        made.ended(&result);
+        result
     }
 
     /// Sends registry number `at` a request and reads its answer. Every failure is logged once and becomes

@@ -25,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::AgentParts;
-use super::metrics::{AgentMetrics, Gauges};
+use super::metrics::{AgentMetrics, Gauges, RoutingGauges};
 use super::telemetry::TelemetryDesk;
 use crate::host::JobResult;
 use crate::http::{Client, Response};
@@ -244,15 +244,26 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     /// The page of `GET /metrics`: what the observer has counted, and the gauges as they are now.
     pub(super) fn metrics_page(&self) -> Response {
         let gauges = {
-            let state = self.lock();
+            let (state, now) = (self.lock(), self.clock.now());
+            let agent = &state.agent;
+            let config = agent.config();
             Gauges {
-                load: state.agent.load(),
-                peers: state.agent.peers().len(),
-                open: state.agent.open(),
-                held: state.agent.held(),
-                idle_callers: state.agent.idle_callers(),
+                load: agent.load(),
+                slots: config.admission.concurrency.limit(),
+                queue_limit: config.admission.queue,
+                peers: agent.peers().len(),
+                open: agent.open(),
+                held: agent.held(),
+                idle_callers: agent.idle_callers(),
                 connections: self.client.connections(),
-                uptime: self.clock.now().since(self.started),
+                uptime: now.since(self.started),
+                routing: RoutingGauges {
+                    policy: label(config.policy.name()),
+                    choices: agent.choices().cloned().unwrap_or_default(),
+                    pool_size: agent.pool_size(),
+                    aside: agent.peers_aside(now),
+                    retries_left: agent.retries_left(now),
+                },
             }
         };
         let mut page = self.observer.0.page(&gauges);
@@ -397,6 +408,11 @@ impl<N: Net, H: Host, O: Observer> Drop for ReportPanic<N, H, O> {
             self.driver.job_ended(self.job, Err(Failure::JobFailed("it panicked".to_owned())));
         }
     }
+}
+
+/// A text as the value of a label: one that needs no escapes.
+fn label(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control() && !"\"\\".contains(*letter)).collect()
 }
 
 /// A sample as a percentage that a load report may hold. Rounding may put a busy share above 100,

@@ -5,27 +5,29 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mesh_core::Timestamp;
-use mesh_core::agent::Note;
+use mesh_core::agent::{ChoiceLog, ChoiceReason, Note, PeersAside};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 
+use super::rpc_metrics::{CallDurations, MadeCalls};
 use crate::Observer;
 use crate::http::ConnectionCounts;
-use crate::metrics::{Histogram, MetricsPage};
+use crate::metrics::MetricsPage;
 use crate::observer::AnsweredCall;
 
 /// The observer that counts what an agent's `GET /metrics` tells.
 #[derive(Debug, Default)]
-pub(super) struct AgentMetrics(Mutex<AgentCounters>);
+pub(super) struct AgentMetrics {
+    counters: Mutex<AgentCounters>,
+    /// Calls to peers.
+    pub(super) made: MadeCalls,
+}
 
-/// Counters since the agent's start. The keys are the values of the labels: outcomes, methods and
-/// reasons.
+/// Counters since the agent's start. The keys are the values of the labels: outcomes and reasons.
 #[derive(Debug, Default)]
 struct AgentCounters {
-    /// Calls that were answered, by method and outcome.
-    requests: BTreeMap<(&'static str, &'static str), u64>,
-    /// From a call's arrival to its answer, by method.
-    seconds: BTreeMap<&'static str, Histogram>,
+    /// Calls that were answered.
+    calls: CallDurations,
     jobs: BTreeMap<&'static str, u64>,
     delegations: BTreeMap<&'static str, u64>,
     /// How often a delegation had to wait for a peer with a free slot.
@@ -42,6 +44,9 @@ struct AgentCounters {
 /// Figures that are read when the page is asked for; the counters are kept all the time.
 pub(super) struct Gauges {
     pub(super) load: LoadReport,
+    /// How many jobs may run at once, and how many may wait; `None`: any number.
+    pub(super) slots: Option<u32>,
+    pub(super) queue_limit: u32,
     pub(super) peers: usize,
     /// Calls to peers and delegations under way.
     pub(super) open: usize,
@@ -51,15 +56,56 @@ pub(super) struct Gauges {
     pub(super) idle_callers: usize,
     pub(super) connections: ConnectionCounts,
     pub(super) uptime: Duration,
+    pub(super) routing: RoutingGauges,
+}
+
+/// What of it is about choices and retries.
+pub(super) struct RoutingGauges {
+    /// The name of the policy.
+    pub(super) policy: String,
+    /// Empty until the first choice.
+    pub(super) choices: ChoiceLog,
+    /// How many results of probes the policy keeps, if it keeps any.
+    pub(super) pool_size: Option<usize>,
+    pub(super) aside: PeersAside,
+    pub(super) retries_left: f64,
+}
+
+impl RoutingGauges {
+    fn write(&self, page: &mut MetricsPage) {
+        let Self { policy, choices, pool_size, aside, retries_left } = self;
+        let reasons = ChoiceReason::ALL.map(|reason| {
+            let labels = format!("policy=\"{policy}\",reason=\"{}\"", reason.name());
+            (labels, choices.count(reason))
+        });
+        page.counters("mesh_decisions_total", "Choices of a peer, by why it was chosen.", reasons);
+        let help = "Age of the load report that a choice was made on.";
+        page.histograms("mesh_signal_age_seconds", help, [(String::new(), choices.signal_ages())]);
+        page.counter("mesh_probes_sent_total", "Probes sent.", choices.probes_sent());
+        page.counter("mesh_probes_answered_total", "Probes answered.", choices.probes_answered());
+        if let Some(size) = pool_size {
+            page.gauge("mesh_probe_pool_results", "Results of probes that are kept.", size);
+        }
+        let PeersAside { passed_over, held_back } = aside;
+        let help = "Peers that get no jobs now, because they failed.";
+        page.gauge("mesh_peers_passed_over", help, passed_over);
+        let help = "Peers that come after all others, because they are full or new.";
+        page.gauge("mesh_peers_held_back", help, held_back);
+        let help = "Retries that the budget would grant now.";
+        page.gauge("mesh_retry_budget_left", help, retries_left);
+    }
 }
 
 impl AgentMetrics {
     pub(super) fn page(&self, gauges: &Gauges) -> MetricsPage {
-        self.lock().page(gauges)
+        let mut page = self.lock().page(gauges);
+        let help = "From sending a call to a peer until it ended.";
+        self.made.lock().write(&mut page, "rpc_client_call_duration_seconds", help);
+        page
     }
 
     fn lock(&self) -> MutexGuard<'_, AgentCounters> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,7 +115,7 @@ impl Observer for AgentMetrics {
     }
 
     fn call(&self, _: Timestamp, _: &Name, answered: &AnsweredCall<'_>) {
-        self.lock().call(answered);
+        self.lock().calls.answered(answered.method, answered.code, answered.took);
     }
 }
 
@@ -94,23 +140,19 @@ impl AgentCounters {
         *count += 1;
     }
 
-    /// Counts a call. All methods that are not the agent's own count as `other`, because clients
-    /// could make the page grow without limit by inventing names.
-    fn call(&mut self, answered: &AnsweredCall<'_>) {
-        let method =
-            ["info", "idle", "work", "delegate"].into_iter().find(|own| *own == answered.method);
-        let method = method.unwrap_or("other");
-        *self.requests.entry((method, answered.outcome)).or_default() += 1;
-        self.seconds.entry(method).or_default().record(answered.took);
-    }
-
     fn page(&self, gauges: &Gauges) -> MetricsPage {
         let mut page = MetricsPage::default();
-        let Gauges { load, peers, open, held, idle_callers, connections, uptime } = gauges;
-        page.gauge("mesh_cpu_percent", "CPU in the last window, 0 to 100.", load.cpu_percent);
-        page.gauge("mesh_memory_percent", "Memory in use, 0 to 100.", load.memory_percent);
+        let Gauges { load, peers, open, held, idle_callers, connections, uptime, .. } = gauges;
+        let help = "CPU in use in the last window, 0 to 1.";
+        page.gauge("mesh_cpu_usage_ratio", help, load.cpu_percent / 100.0);
+        let help = "Memory in use, 0 to 1.";
+        page.gauge("mesh_memory_usage_ratio", help, load.memory_percent / 100.0);
         page.gauge("mesh_jobs_in_flight", "Jobs that run or wait.", load.in_flight);
         page.gauge("mesh_jobs_queued", "Jobs that wait for a slot.", load.queued);
+        if let Some(slots) = gauges.slots {
+            page.gauge("mesh_job_slots", "Jobs that may run at once.", slots);
+        }
+        page.gauge("mesh_job_queue_limit", "Jobs that may wait for a slot.", gauges.queue_limit);
         page.gauge("mesh_calls_open", "Calls to peers and delegations under way.", open);
         page.gauge("mesh_delegations_held", "Delegations that wait for a free slot.", held);
         page.gauge("mesh_idle_callers", "Callers that wait for a free slot here.", idle_callers);
@@ -121,13 +163,9 @@ impl AgentCounters {
         page.gauge("mesh_uptime_seconds", "Time since the start.", uptime.as_secs_f64());
         page.counter("mesh_leases_lost_total", "Leases that the registry lost.", self.leases_lost);
         page.counter("mesh_holds_total", "Delegations that had to wait for a slot.", self.holds);
-        let requests = self.requests.iter().map(|((method, outcome), count)| {
-            (format!("method=\"{method}\",outcome=\"{outcome}\""), *count)
-        });
-        page.counters("mesh_requests_total", "Calls answered, by method and outcome.", requests);
-        let seconds = self.seconds.iter();
-        let seconds = seconds.map(|(method, times)| (format!("method=\"{method}\""), times));
-        page.histograms("mesh_request_seconds", "From a call to its answer.", seconds);
+        gauges.routing.write(&mut page);
+        let help = "From the arrival of a call to its answer.";
+        self.calls.write(&mut page, "rpc_server_call_duration_seconds", help);
         for (name, help, label, counts) in [
             ("mesh_jobs_total", "Jobs that left, by outcome.", "outcome", &self.jobs),
             ("mesh_delegations_total", "Delegations, by outcome.", "outcome", &self.delegations),

@@ -5,6 +5,7 @@ mod calls;
 mod driver;
 mod metrics;
 mod rpc;
+mod rpc_metrics;
 mod telemetry;
 
 use std::num::NonZeroUsize;

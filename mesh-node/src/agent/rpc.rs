@@ -134,7 +134,9 @@ async fn answer_call<N: Net, H: Host, O: Observer>(
         }
     };
     let now = driver.clock.now();
-    let call = AnsweredCall::new(&call.method, outcome(&answered), now.since(received));
+    let code = answered.outcome.as_ref().err().map(|error| error.code);
+    let end = (outcome(&answered), code);
+    let call = AnsweredCall::new(&call.method, end, now.since(received));
     driver.observer.call(now, &driver.name, &call);
     answered
 }

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `GET /dashboard` | the page, without any data |
 //! | `GET /dashboard/rights` | what the sender may do here |
-//! | `POST /dashboard/sign-in`, `/dashboard/sign-out` | takes a key, and gives a pass in a cookie |
+//! | `POST /dashboard/sign-in`, `/dashboard/sign-out` | takes a key or the sender's certificate, and gives a pass in a cookie |
 //! | `GET /dashboard/events` | everything, and then once a second what has changed, as server-sent events |
 //! | `GET /dashboard/state` | everything, or what has changed since a version |
 //! | `POST /dashboard/send` | sends `work` or `delegate` to an agent that is listed |
@@ -282,25 +282,33 @@ fn known_version(query: Option<&str>) -> Option<(u64, u64)> {
 }
 
 fn rights(request: &Request, access: Option<&Arc<AccessDoor>>) -> Response {
-    let everything = CallerRights { asks_keys: false, observe: true, call: true };
-    let CallerRights { asks_keys, observe, call } =
+    let everything =
+        CallerRights { asks_keys: false, by_certificate: false, observe: true, call: true };
+    let CallerRights { asks_keys, by_certificate, observe, call } =
         access.map_or(everything, |access| access.rights(&request.head));
-    let body = json!({ "asks_keys": asks_keys, "observe": observe, "call": call });
+    let body = json!({
+        "asks_keys": asks_keys, "by_certificate": by_certificate, "observe": observe, "call": call,
+    });
     Response::json(StatusCode::OK, body.to_string())
 }
 
 fn sign_in(request: &Request, access: Option<&Arc<AccessDoor>>) -> Response {
     #[derive(Deserialize)]
-    struct SignInBody {
-        key: String,
+    #[serde(rename_all = "snake_case")]
+    enum SignInBody {
+        Key(String),
+        Certificate(bool),
     }
-    let Ok(SignInBody { key }) = serde_json::from_slice(&request.body) else {
+    let body = serde_json::from_slice(&request.body);
+    let Ok(body @ (SignInBody::Key(_) | SignInBody::Certificate(true))) = body else {
         // Nothing of the body is repeated: there may be a key in it.
-        return Response::error(StatusCode::BAD_REQUEST, "the body must be {\"key\": \"...\"}");
+        let reason = "the body must be {\"key\": \"...\"} or {\"certificate\": true}";
+        return Response::error(StatusCode::BAD_REQUEST, reason);
     };
-    match access {
-        Some(access) => access.sign_in(&request.head, &key),
-        None => Response::error(StatusCode::NOT_FOUND, "no keys are asked for here"),
+    match (access, body) {
+        (Some(access), SignInBody::Key(key)) => access.sign_in(&request.head, &key),
+        (Some(access), SignInBody::Certificate(_)) => access.sign_in_by_certificate(&request.head),
+        (None, _) => Response::error(StatusCode::NOT_FOUND, "no keys are asked for here"),
     }
 }
 

@@ -152,7 +152,9 @@ impl Dashboard {
     }
 }
 
-/// What is shown to the agent: the caller's own key, where keys are asked for.
+/// What is shown to the agent: the caller's own key, where keys are asked for. For a caller that has
+/// signed in by its certificate nothing is added to what this process shows itself: a certificate
+/// brings no key that could be passed on.
 fn credentials(
     request: &Request,
     access: Option<&Arc<AccessDoor>>,
@@ -160,6 +162,9 @@ fn credentials(
     let mut headers = HeaderMap::new();
     let Some(access) = access.filter(|access| access.asks_keys()) else { return Ok(headers) };
     let Some(key) = access.call_key(&request.head) else {
+        if access.may_call_by_certificate(&request.head) {
+            return Ok(headers);
+        }
         let reason = "sign in with a key that has the role `call`, too: it is the only one that \
                       is ever shown to an agent";
         return Err((StatusCode::FORBIDDEN, reason.to_owned()));

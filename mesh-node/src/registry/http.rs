@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::driver::{DrivenAnswer, RegistryDriver};
 use super::long_poll::LongPoll;
-use super::metrics::RegistryGauges;
+use super::metrics::{LeaseCounts, RegistryGauges};
 use crate::Observer;
 use crate::dashboard::{DashboardEndpoint, MOST_BODY_BYTES};
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
@@ -241,9 +241,7 @@ impl<O: Observer> RegistryDriver<O> {
 
     fn metrics_page(&self) -> Response {
         let gauges = self.with(|registry, now| RegistryGauges {
-            leases: registry.list(now).count(),
-            recovering: registry.recovering(),
-            protected: registry.protected(),
+            leases: LeaseCounts::of(registry.list(now)),
             index: self.index_of(registry),
             store_up: registry.is_store_up(),
             waiting: self.waiting(),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
-use mesh_core::registry::{LeaseNote, LeaseNoteKind};
+use mesh_core::registry::{Lease, LeaseNote, LeaseNoteKind};
 
 use super::http::reason;
 use crate::Observer;
@@ -28,15 +28,37 @@ struct RegistryCounters {
     requests: BTreeMap<(&'static str, u16), u64>,
 }
 
+/// The leases that are listed, by their state. Each is in one of them: the first that applies, from
+/// below.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LeaseCounts {
+    live: u64,
+    draining: u64,
+    /// Their agents were not heard since they were taken over from the store.
+    recovering: u64,
+    /// They have run out, and are kept because too many agents fell silent.
+    protected: u64,
+}
+
+impl LeaseCounts {
+    pub(super) fn of<'a>(leases: impl Iterator<Item = &'a Lease>) -> Self {
+        let mut counts = Self::default();
+        for lease in leases {
+            *match lease {
+                lease if lease.is_protected() => &mut counts.protected,
+                lease if lease.recovering => &mut counts.recovering,
+                lease if lease.draining => &mut counts.draining,
+                _ => &mut counts.live,
+            } += 1;
+        }
+        counts
+    }
+}
+
 /// What is read when the page is asked for.
 #[derive(Debug)]
 pub(super) struct RegistryGauges {
-    /// Live leases.
-    pub(super) leases: usize,
-    /// Those whose agents were not heard since they were taken over from the store.
-    pub(super) recovering: usize,
-    /// Those that have run out and are kept.
-    pub(super) protected: usize,
+    pub(super) leases: LeaseCounts,
     pub(super) index: u64,
     /// Whether the store answers, if there is one.
     pub(super) store_up: bool,
@@ -91,14 +113,17 @@ impl RegistryCounters {
     }
 
     fn page(&self, gauges: &RegistryGauges) -> MetricsPage {
-        let RegistryGauges { leases, recovering, protected, index, store_up, waiting, viewers } =
-            *gauges;
+        let RegistryGauges { leases, index, store_up, waiting, viewers } = *gauges;
+        let LeaseCounts { live, draining, recovering, protected } = leases;
         let mut page = MetricsPage::default();
-        page.gauge("mesh_registry_leases", "Live leases.", leases);
-        let help = "Leases taken over from the store, whose agents were not heard since.";
-        page.gauge("mesh_registry_recovering", help, recovering);
-        let help = "Leases that have run out and are kept, because too many agents fell silent.";
-        page.gauge("mesh_registry_protected", help, protected);
+        let states = [
+            ("live", live),
+            ("draining", draining),
+            ("recovering", recovering),
+            ("protected", protected),
+        ];
+        let states = states.map(|(state, count)| (format!("state=\"{state}\""), count));
+        page.gauges("mesh_registry_leases", "Leases that are listed, by state.", states);
         let help = "1 while the store answers, or if there is none.";
         page.gauge("mesh_registry_store_up", help, u8::from(store_up));
         page.gauge("mesh_registry_index", "Rises with every change of the membership.", index);

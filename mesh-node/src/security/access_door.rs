@@ -7,7 +7,7 @@ use hyper::{Method, StatusCode};
 
 use super::certificate::PeerCertificate;
 use super::keys::{AgentNames, ApiKey, AuthFailure, KeyRecord, KeyRing, KeySet, Role, shown};
-use super::passes::{self, PassBook, RandomSource};
+use super::passes::{self, PassBook, PassReason, RandomSource};
 use crate::http::{Head, RequestCheck, Response};
 use crate::metrics::MetricsPage;
 #[cfg(feature = "tls")]
@@ -68,6 +68,8 @@ pub struct AccessDoor {
 pub struct CallerRights {
     /// Whether the service asks for keys at all, so that there is something to sign in with.
     pub asks_keys: bool,
+    /// Whether its certificate is enough to sign in.
+    pub by_certificate: bool,
     /// Whether it may see the mesh.
     pub observe: bool,
     /// Whether it may send jobs.
@@ -193,7 +195,32 @@ impl AccessDoor {
                 return *refusal(failure, sentence(failure));
             }
         };
-        let Some(pass) = passes.give(head, key) else {
+        self.with_pass(head, passes.give(head, PassReason::Key(key)))
+    }
+
+    /// Answers a page whose user has a certificate with a pass in a cookie, if keys of the
+    /// certificate's owner open the dashboard: so the user need not type one.
+    pub(crate) fn sign_in_by_certificate(&self, head: &Head) -> Response {
+        let known = self.passes.as_ref().zip(head.certificate.as_ref());
+        match known.filter(|_| self.knows_certificate(head)) {
+            Some((passes, certificate)) => {
+                let shown = PassReason::Certificate(certificate.owner());
+                self.with_pass(head, passes.give(head, shown))
+            }
+            None => *self.forbid(head, "no key here that opens a dashboard is this certificate's"),
+        }
+    }
+
+    /// Whether the certificate of a request is enough to sign in.
+    fn knows_certificate(&self, head: &Head) -> bool {
+        let roles = head.certificate.as_ref().map(|certificate| self.keys.roles_of(certificate));
+        self.asks_keys
+            && self.asks_certificates()
+            && roles.is_some_and(|roles| roles.iter().any(|role| *role != Role::Register))
+    }
+
+    fn with_pass(&self, head: &Head, pass: Option<String>) -> Response {
+        let Some(pass) = pass else {
             let reason = "the operating system has no random bytes";
             return Response::error(StatusCode::INTERNAL_SERVER_ERROR, reason);
         };
@@ -227,9 +254,12 @@ impl AccessDoor {
     pub(crate) fn rights(&self, head: &Head) -> CallerRights {
         let observe = self.is_met(head, Need::This(Role::Observe));
         // A key that agents must not see sends nothing.
-        let has_call_key = || !self.asks_keys || self.call_key(head).is_some();
+        let has_call_key = || {
+            !self.asks_keys || self.call_key(head).is_some() || self.may_call_by_certificate(head)
+        };
         let call = self.is_met(head, Need::This(Role::Call)) && has_call_key();
-        CallerRights { asks_keys: self.asks_keys, observe, call }
+        let by_certificate = self.knows_certificate(head);
+        CallerRights { asks_keys: self.asks_keys, by_certificate, observe, call }
     }
 
     /// Whether a request passes this door. Nothing is counted or logged: it was let in before.
@@ -253,6 +283,18 @@ impl AccessDoor {
         of_pass.into_iter().chain(shown(&head.headers)).find(is_for_calls)
     }
 
+    /// Whether the sender of a request has signed in by a certificate, and its owner has a key with
+    /// the role `call`. The key itself is not known here, so it can't be shown to an agent.
+    pub(crate) fn may_call_by_certificate(&self, head: &Head) -> bool {
+        self.certificate_roles(head).contains(&Role::Call)
+    }
+
+    /// What the keys of the sender of a request let it do that has signed in by its certificate.
+    fn certificate_roles(&self, head: &Head) -> Vec<Role> {
+        let certificate = self.passes.as_ref().and_then(|passes| passes.certificate(head));
+        certificate.map(|certificate| self.keys.roles_of(certificate)).unwrap_or_default()
+    }
+
     /// Whether callers must show keys.
     pub(crate) const fn asks_keys(&self) -> bool {
         self.asks_keys
@@ -261,11 +303,10 @@ impl AccessDoor {
     fn has_pass_for(&self, head: &Head, need: Need) -> bool {
         let Some(passes) = &self.passes else { return false };
         // Other endpoints are for programs, which have keys.
+        let by_key = |key: &ApiKey| self.keys.role(key).is_ok_and(|role| need.is_met_by(role));
         head.route().starts_with("/dashboard/")
-            && passes
-                .keys(head)
-                .iter()
-                .any(|key| self.keys.role(key).is_ok_and(|role| need.is_met_by(role)))
+            && (passes.keys(head).iter().any(by_key)
+                || self.certificate_roles(head).into_iter().any(|role| need.is_met_by(role)))
     }
 
     #[cfg(feature = "tls")]

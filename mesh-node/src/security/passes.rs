@@ -1,4 +1,4 @@
-//! Passes: what a browser has after its user has shown a key.
+//! Passes: what a browser has after its user has shown a key, or a certificate whose owner has keys.
 //!
 //! A page can't send a key with everything that it asks for, and should not keep one. So it shows
 //! the key once and gets a pass: 256 random bits in a cookie that scripts can't read, and that the
@@ -6,7 +6,7 @@
 //! up again at every request, so a revoked key ends what its passes may do.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::header::{COOKIE, HOST};
@@ -14,6 +14,7 @@ use mesh_core::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::certificate::PeerCertificate;
 use super::keys::ApiKey;
 use crate::Clock;
 use crate::http::Head;
@@ -22,9 +23,9 @@ use crate::http::Head;
 pub(super) const LIFETIME: Duration = Duration::from_secs(12 * 3600);
 /// The most passes at once. Of more, the one that ends first goes.
 const MOST_PASSES: usize = 256;
-/// The most passes at once that one key may have. Of more, the one that ends first goes, so that
-/// whoever has a key signs out nobody who has another.
-const MOST_PASSES_OF_KEY: usize = 16;
+/// The most passes at once that one key, or the owner of one certificate, may have. Of more, the one
+/// that ends first goes, so that whoever has a key signs out nobody who has another.
+const MOST_PASSES_OF_ONE: usize = 16;
 /// The most keys of one pass: one for each role.
 const MOST_KEYS: usize = 4;
 /// The beginning of the cookie's name. The port follows, because browsers send the cookies of one
@@ -46,7 +47,28 @@ pub(super) struct PassBook {
 #[derive(Clone, Debug)]
 struct Pass {
     keys: Vec<ApiKey>,
+    /// The owner of the certificate that it was given for. It is good for that only together with
+    /// the certificate.
+    owner: Option<Arc<str>>,
     ends: Timestamp,
+}
+
+impl Pass {
+    /// Whether the same was shown for it.
+    fn is_for(&self, shown: &PassReason) -> bool {
+        match shown {
+            PassReason::Key(key) => self.keys.iter().any(|known| known.id() == key.id()),
+            PassReason::Certificate(owner) => self.owner.as_ref() == Some(owner),
+        }
+    }
+}
+
+/// What somebody has shown to get a pass.
+#[derive(Debug)]
+pub(super) enum PassReason {
+    Key(ApiKey),
+    /// A certificate of this owner.
+    Certificate(Arc<str>),
 }
 
 impl PassBook {
@@ -54,41 +76,57 @@ impl PassBook {
         Self { random, clock: Clock::start(), passes: Mutex::default() }
     }
 
-    /// Gives out a pass for this key, and for those of the pass that the request has already. The
+    /// Gives out a pass for this, and for what the pass is for that the request has already. The
     /// text of the pass; `None` if there are no random bytes.
-    pub(super) fn give(&self, head: &Head, key: ApiKey) -> Option<String> {
+    pub(super) fn give(&self, head: &Head, shown: PassReason) -> Option<String> {
         let mut bytes = [0; 32];
         if !(self.random)(&mut bytes) {
             return None;
         }
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let now = self.clock.now();
-        let mut keys = self.keys(head);
+        let before = self.pass(head);
+        let mut owner = before.as_ref().and_then(|pass| pass.owner.clone());
+        let mut keys = before.map(|pass| pass.keys).unwrap_or_default();
         // The old text ends here: whoever has seen it learns nothing from what is added.
         self.end(head);
-        let id = key.id().clone();
-        keys.retain(|known| known.role() != key.role());
-        keys.truncate(MOST_KEYS - 1);
-        keys.push(key);
         let mut passes = self.lock();
         passes.retain(|_, pass| pass.ends > now);
-        remove_first(&mut passes, MOST_PASSES_OF_KEY, |pass| {
-            pass.keys.iter().any(|known| *known.id() == id)
-        });
+        remove_first(&mut passes, MOST_PASSES_OF_ONE, |pass| pass.is_for(&shown));
         remove_first(&mut passes, MOST_PASSES, |_| true);
-        passes.insert(Sha256::digest(text.as_bytes()).into(), Pass { keys, ends: now + LIFETIME });
+        match shown {
+            PassReason::Key(key) => {
+                keys.retain(|known| known.role() != key.role());
+                keys.truncate(MOST_KEYS - 1);
+                keys.push(key);
+            }
+            PassReason::Certificate(shown) => owner = Some(shown),
+        }
+        let pass = Pass { keys, owner, ends: now + LIFETIME };
+        passes.insert(Sha256::digest(text.as_bytes()).into(), pass);
         Some(text)
     }
 
     /// The keys that were shown with the pass of a request; none if it has no pass that is good.
     pub(super) fn keys(&self, head: &Head) -> Vec<ApiKey> {
-        let Some(hash) = shown(head) else { return Vec::new() };
+        self.pass(head).map(|pass| pass.keys).unwrap_or_default()
+    }
+
+    /// The certificate of a request, if its pass was given for it.
+    pub(super) fn certificate<'a>(&self, head: &'a Head) -> Option<&'a PeerCertificate> {
+        let certificate = head.certificate.as_deref()?;
+        let owner = self.pass(head)?.owner?;
+        (certificate.owner() == owner).then_some(certificate)
+    }
+
+    /// The pass of a request, if it is good.
+    fn pass(&self, head: &Head) -> Option<Pass> {
+        let hash = shown(head)?;
         let now = self.clock.now();
         let passes = self.lock();
         let found = passes.get_key_value(&hash);
         let found = found.filter(|(known, _)| bool::from(known.ct_eq(&hash)));
-        let good = found.filter(|(_, pass)| pass.ends > now);
-        good.map(|(_, pass)| pass.keys.clone()).unwrap_or_default()
+        found.filter(|(_, pass)| pass.ends > now).map(|(_, pass)| pass.clone())
     }
 
     /// Ends the pass of a request.
@@ -173,6 +211,10 @@ mod tests {
         Head { method: Method::GET, uri, headers, client, certificate: None }
     }
 
+    fn give(book: &PassBook, head: &Head, key: ApiKey) -> Option<String> {
+        book.give(head, PassReason::Key(key))
+    }
+
     fn roles(book: &PassBook, cookie: &str) -> Vec<&'static str> {
         book.keys(&head(cookie)).iter().map(|key| key.role().as_str()).collect()
     }
@@ -181,11 +223,11 @@ mod tests {
     fn a_pass_collects_keys_and_ends() {
         run_paused(async {
             let book = PassBook::new(counted);
-            let first = book.give(&head(""), key("observe")).expect("a pass");
+            let first = give(&book, &head(""), key("observe")).expect("a pass");
             assert_eq!(first.len(), 64);
             let cookie = format!("theme=dark; mesh_pass_8500={first}; mesh_pass_9=x");
             assert_eq!(roles(&book, &cookie), ["observe"]);
-            let second = book.give(&head(&cookie), key("call")).expect("a pass");
+            let second = give(&book, &head(&cookie), key("call")).expect("a pass");
             assert_eq!(roles(&book, &cookie), [""; 0], "the text is new with every key");
             let cookie = format!("mesh_pass_8500={second}");
             assert_eq!(roles(&book, &cookie), ["observe", "call"]);
@@ -193,12 +235,12 @@ mod tests {
                 assert_eq!(roles(&book, other), [""; 0], "{other}");
             }
             assert_eq!(roles(&book, &format!("mesh_pass_8501={second}")), [""; 0], "another port");
-            let again = book.give(&head(&cookie), key("call")).expect("a pass");
+            let again = give(&book, &head(&cookie), key("call")).expect("a pass");
             let cookie = format!("mesh_pass_8500={again}");
             assert_eq!(roles(&book, &cookie), ["observe", "call"], "one key of each role");
             book.end(&head(&cookie));
             assert_eq!(roles(&book, &cookie), [""; 0]);
-            let late = book.give(&head(""), key("observe")).expect("a pass");
+            let late = give(&book, &head(""), key("observe")).expect("a pass");
             tokio::time::sleep(LIFETIME).await;
             assert_eq!(roles(&book, &format!("mesh_pass_8500={late}")), [""; 0], "it is over");
         });
@@ -208,18 +250,18 @@ mod tests {
     fn passes_are_bounded_and_need_random_bytes() {
         run_paused(async {
             let book = PassBook::new(counted);
-            let first = book.give(&head(""), key("observe")).expect("a pass");
+            let first = give(&book, &head(""), key("observe")).expect("a pass");
             tokio::time::sleep(Duration::from_secs(1)).await;
             for number in 0..MOST_PASSES {
-                book.give(&head(""), numbered("call", number)).expect("a pass");
+                give(&book, &head(""), numbered("call", number)).expect("a pass");
             }
             assert_eq!(book.lock().len(), MOST_PASSES);
             assert_eq!(roles(&book, &format!("mesh_pass_8500={first}")), [""; 0], "the oldest");
-            let other = book.give(&head(""), key("observe")).expect("a pass");
+            let other = give(&book, &head(""), key("observe")).expect("a pass");
             let mut passes = Vec::new();
             for _ in 0..MOST_PASSES {
                 tokio::time::sleep(Duration::from_secs(1)).await;
-                passes.push(book.give(&head(""), numbered("admin", 7)).expect("a pass"));
+                passes.push(give(&book, &head(""), numbered("admin", 7)).expect("a pass"));
             }
             let other = format!("mesh_pass_8500={other}");
             assert_eq!(roles(&book, &other), ["observe"], "one key signs out no other");
@@ -227,9 +269,34 @@ mod tests {
                 let cookie = format!("mesh_pass_8500={pass}");
                 !book.keys(&head(&cookie)).is_empty()
             };
-            assert_eq!(passes.iter().filter(good).count(), MOST_PASSES_OF_KEY);
+            assert_eq!(passes.iter().filter(good).count(), MOST_PASSES_OF_ONE);
             assert!(good(&&passes[MOST_PASSES - 1]), "the oldest go first");
-            assert!(PassBook::new(|_| false).give(&head(""), key("observe")).is_none());
+            assert!(give(&PassBook::new(|_| false), &head(""), key("observe")).is_none());
+        });
+    }
+
+    #[test]
+    fn a_pass_for_a_certificate_is_good_with_it_alone() {
+        run_paused(async {
+            let book = PassBook::new(counted);
+            let certificate = |name: &str| {
+                Some(Arc::new(PeerCertificate::new([name], []).expect("a certificate")))
+            };
+            let shows =
+                |cookie: &str, name: &str| Head { certificate: certificate(name), ..head(cookie) };
+            let owner = certificate("ann").expect("one").owner();
+            let shown = PassReason::Certificate(owner);
+            let first = book.give(&shows("", "ann"), shown).expect("a pass");
+            let cookie = format!("mesh_pass_8500={first}");
+            assert!(book.certificate(&shows(&cookie, "ann")).is_some());
+            assert!(book.certificate(&shows(&cookie, "bob")).is_none(), "another certificate");
+            assert!(book.certificate(&head(&cookie)).is_none(), "none");
+            assert!(book.certificate(&shows("", "ann")).is_none(), "no pass");
+            // A key comes on top of it.
+            let both = give(&book, &shows(&cookie, "ann"), key("call")).expect("a pass");
+            let cookie = format!("mesh_pass_8500={both}");
+            assert!(book.certificate(&shows(&cookie, "ann")).is_some());
+            assert_eq!(roles(&book, &cookie), ["call"]);
         });
     }
 }

@@ -93,12 +93,23 @@ fn the_table_has_a_line_for_each_agent() {
     let (status, stdout, _) = output(&["orchestrate", "--registry", &registry.address, "--watch"]);
     assert!(status.success());
     let lines: Vec<&str> = stdout.lines().collect();
-    assert_eq!(lines.len(), 3, "{stdout}");
+    assert_eq!(lines.len(), 7, "{stdout}");
     assert!(lines[0].starts_with("agent ") && lines[0].contains("jobs/s"), "{stdout}");
-    for line in &lines[1..] {
+    assert!(
+        lines[4].starts_with("in all ") && lines[5].starts_with("jobs where done "),
+        "{stdout}"
+    );
+    assert!(lines[6].starts_with("sent by power_of_two  "), "{stdout}");
+    for line in &lines[1..3] {
         assert!(line.contains('%') && line.contains("power_of_two"), "{stdout}");
         assert!(line.chars().count() <= 80, "{stdout}");
     }
+    let totals = ["orchestrate", "--registry", &registry.address, "--watch", "--json"];
+    let (status, stdout, stderr) = output(&totals);
+    assert!(status.success(), "{stderr}");
+    let json: Value = serde_json::from_str(&stdout).expect("one line of JSON");
+    assert_eq!((&json["agents"], &json["jobs"]), (&2.into(), &0.into()), "{stdout}");
+    assert_eq!(json["policies"]["power_of_two"]["agents"], 2, "{stdout}");
     drop(agents);
 }
 
@@ -127,6 +138,7 @@ fn up_is_a_whole_mesh_until_it_is_interrupted() {
     assert!(status.success(), "{stderr}");
     let json: Value = serde_json::from_str(&stdout).expect("JSON");
     assert_eq!(json["discovered"].as_array().map(Vec::len), Some(3));
+    assert_eq!(json["mesh"]["agents"], 3, "{stdout}");
     up.signal("INT");
     assert!(up.end().success());
     assert_eq!(up.rest().last().map(String::as_str), Some("stopped"));

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "the test harness shows it for skipped tests")]
 
 mod chromium;
+mod crowd;
 mod grafana;
 mod link;
 mod page;

@@ -7,16 +7,16 @@ use jsonrpsee_core::ClientError;
 use jsonrpsee_core::client::ClientT as _;
 use jsonrpsee_core::params::{ArrayParams, BatchRequestBuilder, ObjectParams};
 use jsonrpsee_http_client::HttpClient;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::Service;
 use crate::runtimes::{node, python, source};
 
 /// Two agents that know each other.
 struct TwoAgents {
-    _registry: Service,
+    registry: Service,
     entry: Service,
-    _peer: Service,
+    peer: Service,
 }
 
 fn two_agents() -> TwoAgents {
@@ -25,7 +25,7 @@ fn two_agents() -> TwoAgents {
     let agent = |name| Service::agent(name, &registry.address, &args);
     let (entry, peer) = (agent("entry"), agent("peer"));
     entry.await_peers(1);
-    TwoAgents { _registry: registry, entry, _peer: peer }
+    TwoAgents { registry, entry, peer }
 }
 
 /// Checks that a client script runs to its end.
@@ -42,6 +42,18 @@ fn jsonrpcclient_with_httpx() {
     let Some(mut command) = python() else { return };
     let agents = two_agents();
     command.arg(source("client.py")).arg(&agents.entry.address);
+    succeeds(command);
+}
+
+/// Prometheus' own Python client reads the pages of metrics.
+#[test]
+fn prometheus_client() {
+    let Some(mut command) = python() else { return };
+    let TwoAgents { registry, entry, peer } = two_agents();
+    entry.call("delegate", json!({ "text": "x" })).expect("a result");
+    entry.call("no_such", json!({})).expect_err("no method");
+    let addresses = [&registry, &entry, &peer].map(|service| &service.address);
+    command.arg(source("metrics.py")).args(addresses);
     succeeds(command);
 }
 

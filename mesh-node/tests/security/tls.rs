@@ -339,3 +339,62 @@ fn one_command_starts_a_whole_mesh_that_lets_nobody_else_in() {
     assert!(up.end().success());
     assert!(!folder.exists(), "nothing is left");
 }
+
+#[test]
+fn a_known_certificate_signs_in_on_the_dashboard() {
+    let folder = CertFolder::new(&["registry", "ann", "me", "other"]);
+    let (file, agent_key) = (folder.text("keys.toml"), folder.text("ann.keys"));
+    let key = |args: &[&str]| {
+        let (status, stdout, stderr) =
+            output(&[&["keys", args[0], "--keys", &file], &args[1..]].concat());
+        assert!(status.success(), "{args:?}: {stderr}");
+        stdout.trim().to_owned()
+    };
+    key(&["new", "--role", "register", "--names", "ann", "--to", &agent_key]);
+    let observe = key(&["new", "--role", "observe", "--owner", "me"]);
+    key(&["new", "--role", "call", "--owner", "me"]);
+    let registry = folder.registry(&["--keys", &file]);
+    let more = ["--key-file", &*agent_key];
+    let agent = folder.agent("ann", "ann", &registry.address, &more);
+    agent.process.line("registered");
+    let ask = |cert: &str, path: &str, more: &[&str]| {
+        let url = format!("https://{}/dashboard/{path}", registry.address);
+        let shown = shows(&folder, cert);
+        let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
+        let json = ["-H", "content-type: application/json"];
+        let (_, status, said) = curl(&folder, &[&shown[..], &json, more, &[&url]].concat());
+        (status, said)
+    };
+    let sign_in = ["-i", "-d", r#"{"certificate": true}"#];
+    let (status, said) = ask("other", "sign-in", &sign_in);
+    assert!(status == "403" && !said.contains("mesh_pass"), "{said}");
+    assert!(ask("me", "rights", &[]).1.contains(r#""by_certificate":true"#));
+    assert!(ask("other", "rights", &[]).1.contains(r#""by_certificate":false"#));
+    assert_eq!(ask("me", "state", &[]).0, "401", "a certificate alone is no pass");
+    let (status, said) = ask("me", "sign-in", &sign_in);
+    assert_eq!(status, "204", "{said}");
+    let cookie = said.lines().find_map(|line| line.split_once("ookie: ")).expect("a cookie").1;
+    for part in ["; HttpOnly", "; SameSite=Strict", "; Secure", "; Path=/dashboard"] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    let pass = ["-H", &format!("cookie: {}", cookie.split(';').next().expect("a pair"))];
+    until("the agent is on the board", || {
+        let (status, said) = ask("me", "state", &pass);
+        assert_eq!(status, "200", "{said}");
+        said.contains("\"ann\"")
+    });
+    assert_eq!(
+        ask("other", "state", &pass).0,
+        "401",
+        "the pass is good with its certificate alone"
+    );
+    let job = r#"{"agent": "ann", "method": "work", "text": "hello"}"#;
+    let send = [&pass[..], &["-d", job]].concat();
+    let (status, said) = ask("me", "send", &send);
+    assert!(status == "200" && said.contains("Processed: hello"), "{status} {said}");
+    assert_eq!(ask("me", "send", &["-d", job]).0, "401");
+    // What the keys of its owner may not do any more, the pass may not.
+    key(&["revoke", observe.split('_').nth(2).expect("an id")]);
+    until("it sees nothing any more", || ask("me", "state", &pass).0 == "401");
+    assert!(ask("me", "rights", &pass).1.contains(r#""call":true"#));
+}

@@ -6,8 +6,8 @@ use crate::parameter::{Parameter, ParameterKind};
 use crate::protocol::Task;
 use crate::routing::slot_book::SlotBook;
 use crate::routing::{
-    Candidate, DispatchRule, Eligible, HeldJobs, Interests, Picks, Policy, PolicyDescription,
-    PolicyEvent, PolicyNeeds, Shortlist, Signal, SlotRequest,
+    Candidate, ChoiceBasis, DispatchRule, Eligible, HeldJobs, Interests, Picks, Policy,
+    PolicyDescription, PolicyEvent, PolicyNeeds, Shortlist, Signal, SlotRequest,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -35,7 +35,7 @@ pub(super) const DESCRIPTION: PolicyDescription = PolicyDescription {
     dispatch: |_| Some(DispatchRule::IdleOrRandom),
     build: |values, _| {
         let (book, asked) = (SlotBook::new(IN_QUEUE), values.count(&ASKED) as usize);
-        Box::new(JoinIdleQueue { book, asked })
+        Box::new(JoinIdleQueue { book, asked, was_without: false })
     },
 };
 
@@ -52,6 +52,8 @@ struct JoinIdleQueue {
     book: SlotBook,
     /// How many peers are asked at once.
     asked: usize,
+    /// Whether no idle peer was known for the last job.
+    was_without: bool,
 }
 
 impl Policy for JoinIdleQueue {
@@ -71,6 +73,7 @@ impl Policy for JoinIdleQueue {
         rng: &mut Rng,
     ) -> Shortlist {
         let idle = self.book.take(now, eligible);
+        self.was_without = idle.is_none();
         Shortlist::Some(Picks::one(idle.unwrap_or_else(|| rng.index(eligible.len()))))
     }
 
@@ -101,6 +104,10 @@ impl Policy for JoinIdleQueue {
             return None;
         }
         self.book.ask(now, ASKED_FOR, eligible, rng)
+    }
+
+    fn basis(&self) -> ChoiceBasis {
+        if self.was_without { ChoiceBasis::Chance } else { ChoiceBasis::Rule }
     }
 }
 

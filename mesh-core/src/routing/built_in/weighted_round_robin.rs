@@ -8,8 +8,8 @@ use crate::parameter::{Parameter, ParameterKind, ParameterValues, Word};
 use crate::protocol::{Name, Task};
 use crate::roster::PeerId;
 use crate::routing::{
-    Candidate, Eligible, Interests, LoadSource, Picks, Policy, PolicyDescription, PolicyEvent,
-    PolicyNeeds, Shortlist, Signal,
+    Candidate, ChoiceBasis, Eligible, Interests, LoadSource, Picks, Policy, PolicyDescription,
+    PolicyEvent, PolicyNeeds, Shortlist, Signal,
 };
 use crate::seed::Rng;
 use crate::time::Timestamp;
@@ -134,7 +134,7 @@ impl WeightedRoundRobin {
             settings,
             members: Vec::new(),
             reports: HashTable::default(),
-            schedule: StrideSchedule { sequence: rng.next_u64() >> 32, weights: Vec::new() },
+            schedule: StrideSchedule::starting_at(rng.next_u64() >> 32),
             update_at: Timestamp::ZERO,
             ask_at: Timestamp::MAX,
             next_asked: usize::MAX,
@@ -278,6 +278,10 @@ impl Policy for WeightedRoundRobin {
         }
         None
     }
+
+    fn basis(&self) -> ChoiceBasis {
+        if self.schedule.is_blind { ChoiceBasis::Chance } else { ChoiceBasis::Rule }
+    }
 }
 
 /// The greatest weight in a [`StrideSchedule`].
@@ -293,16 +297,23 @@ struct StrideSchedule {
     sequence: u64,
     /// By position, of [`FULL_WEIGHT`].
     weights: Vec<u16>,
+    /// Whether too few weights are known to prefer any peer.
+    is_blind: bool,
 }
 
 impl StrideSchedule {
+    const fn starting_at(sequence: u64) -> Self {
+        Self { sequence, weights: Vec::new(), is_blind: true }
+    }
+
     /// Peers without a weight get the mean; with fewer than two weights, all are equal.
     fn set_weights(&mut self, weights: &[Option<f64>]) {
         let (count, sum, greatest) =
             weights.iter().flatten().fold((0, 0.0, 0.0_f64), |(count, sum, greatest), weight| {
                 (count + 1, sum + weight, greatest.max(*weight))
             });
-        if count < 2 {
+        self.is_blind = count < 2;
+        if self.is_blind {
             self.weights = vec![u16::MAX; weights.len()];
             return;
         }

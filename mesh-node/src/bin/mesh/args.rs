@@ -379,7 +379,7 @@ pub(crate) struct OrchestrateArgs {
     #[arg(long, env = "MESH_JSON", value_parser = BoolishValueParser::new(), help_heading = USUAL)]
     pub(crate) json: bool,
     /// Show all agents and their load until stopped; only once if the output is not a terminal
-    #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "json", "agent"], help_heading = USUAL)]
+    #[arg(long, env = "MESH_WATCH", value_parser = BoolishValueParser::new(), conflicts_with_all = ["repeat", "rate", "agent"], help_heading = USUAL)]
     pub(crate) watch: bool,
     /// Send this many jobs, one after the other unless --rate is set
     #[arg(long, env = "MESH_REPEAT", value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = MANY)]

@@ -74,6 +74,11 @@ impl ViewerArgs {
         node.with_dashboard(Dashboard::new(identity::incarnation(), limits, agents))
     }
 
+    /// How many may look at it at once.
+    pub(crate) fn most(self) -> usize {
+        self.dashboard_viewers.into()
+    }
+
     /// Whether there is a dashboard.
     pub(crate) const fn is_on(self) -> bool {
         self.dashboard_viewers > 0

@@ -26,8 +26,10 @@ pub(super) async fn run(clock: Clock, args: &RegistryArgs) -> anyhow::Result<()>
     let epoch = identity::incarnation();
     let ttl = config.leases.ttl;
     let (config, log) = (config.clone(), Log::default());
-    // Every agent keeps its connection between heartbeats, so each lease may hold one.
+    // Every agent keeps its connection between heartbeats, so each lease may hold one. Viewers of
+    // the dashboard take none of theirs.
     let connections = config.max_leases.max(ServerLimits::default().connections);
+    let connections = connections + args.viewers.most();
     let node = match place {
         None => RegistryNode::new(clock, config, epoch, log),
         Some(place) => {

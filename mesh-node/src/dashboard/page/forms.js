@@ -15,11 +15,23 @@ async function post(path, body) {
   return { ok: answer.ok, status: answer.status, json };
 }
 
-/** Asks what the reader may do, and shows the forms accordingly. */
-async function askRights() {
+/** Whether the browser's certificate was tried already: once is enough, and signing out should last. */
+let triedCertificate = new URLSearchParams(location.search).has("signed-out");
+
+async function fetchRights() {
   const answer = await fetch(`${root}/rights`);
   if (!answer.ok) throw new Error(`HTTP status ${answer.status}`);
   rights = await answer.json();
+}
+
+/** Asks what the reader may do, and shows the forms accordingly. A known certificate needs no key. */
+async function askRights() {
+  await fetchRights();
+  if (rights.by_certificate && !triedCertificate && !(rights.observe && rights.call)) {
+    triedCertificate = true;
+    await post("sign-in", { certificate: true });
+    await fetchRights();
+  }
   byId("sign-in").hidden = !rights.asks_keys;
   byId("sign-out").hidden = !(rights.observe || rights.call);
   const words = [rights.observe && "see the mesh", rights.call && "send jobs"].filter(Boolean);
@@ -45,7 +57,8 @@ function startForms() {
   });
   byId("sign-out").addEventListener("click", async () => {
     await post("sign-out", {}).catch(() => {});
-    location.reload();
+    if (rights.by_certificate) location.search = "?signed-out";
+    else location.reload();
   });
   byId("only-failed").addEventListener("change", () => render(false));
   byId("send").addEventListener("submit", (event) => {

@@ -15,6 +15,7 @@ use super::key_file::{KeyFileError, KeyRecord, KeySet};
 use crate::Clock;
 use crate::http::Head;
 use crate::metrics::MetricsPage;
+use crate::security::certificate::PeerCertificate;
 use crate::security::utc::UtcTime;
 use crate::security::watched_file::WatchedFile;
 
@@ -170,6 +171,17 @@ impl KeyRing {
     /// If it is no good key of this service.
     pub(crate) fn role(&self, key: &ApiKey) -> Result<Role, AuthFailure> {
         find(&self.keys(), key, UtcTime::now()).map(|record| record.role)
+    }
+
+    /// What the keys of the owner of this certificate let him do. A key is his if its owner was
+    /// named when it was made, and the certificate has that name.
+    pub(crate) fn roles_of(&self, certificate: &PeerCertificate) -> Vec<Role> {
+        let now = UtcTime::now();
+        let keys = self.keys();
+        let is_his = |key: &&KeyRecord| {
+            key.owner != key.id.as_str() && certificate.has_name(&key.owner) && !key.is_over(now)
+        };
+        keys.iter().filter(is_his).map(|key| key.role).collect()
     }
 
     fn keys(&self) -> Arc<KeySet> {

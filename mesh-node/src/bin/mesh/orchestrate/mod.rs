@@ -2,6 +2,7 @@
 
 mod many_jobs;
 mod mesh;
+mod totals;
 mod watch;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::mesh::AgentCallError;
 pub(super) use self::mesh::{ListedAgent, MeshClient};
+use self::totals::MeshTotals;
 use super::WrongUsage;
 use super::args::{JobArgs, OrchestrateArgs};
 use super::identity;
@@ -26,7 +28,7 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     let net = args.tls.open()?.client(call_rules(&registries, credentials.clone()));
     let mesh = MeshClient::new(clock, registries, net).in_trace(args.trace.context());
     if args.watch {
-        return watch::run(&mesh, &credentials, Stop::listen()?).await;
+        return watch::run(&mesh, &credentials, args.json, Stop::listen()?).await;
     }
     let agents = mesh.discover().await?;
     let entry_agents = entry_agents(&mesh, &agents, args)?;
@@ -35,7 +37,11 @@ pub(super) async fn run(clock: Clock, args: &OrchestrateArgs) -> anyhow::Result<
     }
     let delegation = delegate_to_any(&mesh, entry_agents, &args.job).await?;
     if args.json {
-        print(&json_text(&delegation.to_json(&agents)));
+        let mut json = delegation.to_json(&agents);
+        // After the job, and without it if nobody tells.
+        let board = mesh.board(&credentials).await;
+        json["mesh"] = serde_json::to_value(board.as_ref().map(MeshTotals::of))?;
+        print(&json_text(&json));
     } else {
         let names: Vec<&str> = agents.iter().map(|agent| &*agent.name).collect();
         let delegation = delegation.render(&args.job.text);

@@ -1,13 +1,14 @@
-//! `mesh orchestrate --watch`: a table of all agents and one of who sends jobs to whom, drawn again
-//! every second.
+//! `mesh orchestrate --watch`: tables of all agents, of what they do in all and by policy, and of who
+//! sends jobs to whom, drawn again every second.
 
-use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdout};
+use std::pin::pin;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use futures_util::future::join_all;
-use mesh_core::telemetry::{Edge, Telemetry};
+use mesh_core::telemetry::Telemetry;
 use mesh_node::dashboard::BoardUpdate;
 use mesh_node::process::console::{is_open, print};
 use mesh_node::process::signals::Stop;
@@ -15,6 +16,7 @@ use mesh_node::security::Credentials;
 use serde_json::Value;
 
 use super::super::remote_text::harmless;
+use super::totals::{EdgeTotals, MeshTotals, per_second};
 use super::{ListedAgent, MeshClient};
 
 /// The time between two drawings.
@@ -37,11 +39,15 @@ const MOST_EDGES: usize = 10;
 pub(super) async fn run(
     mesh: &MeshClient,
     credentials: &Credentials,
+    is_json: bool,
     stop: Stop,
 ) -> anyhow::Result<()> {
+    if is_json {
+        return print_totals(mesh, credentials, stop).await;
+    }
     let draw = async || {
         let (rows, board) = tokio::join!(ask_all(mesh), mesh.board(credentials));
-        rows.map(|rows| harmless(&(table(&rows, board.as_ref()) + &edges(board.as_ref()))))
+        rows.map(|rows| harmless(&drawing(&rows, board.as_ref())))
     };
     if !stdout().is_terminal() {
         print(&draw().await?);
@@ -63,6 +69,38 @@ pub(super) async fn run(
     }
     print(LEAVE_SCREEN);
     Ok(())
+}
+
+/// Prints the totals as one line of JSON; every second if the output is a terminal.
+async fn print_totals(
+    mesh: &MeshClient,
+    credentials: &Credentials,
+    stop: Stop,
+) -> anyhow::Result<()> {
+    let line = async || {
+        let board = mesh.board(credentials).await;
+        let board = board.context("no registry tells what its agents do")?;
+        serde_json::to_string(&MeshTotals::of(&board)).context("failed to write JSON")
+    };
+    let mut stopped = pin!(stop.requested());
+    loop {
+        print(&(line().await? + "\n"));
+        if !stdout().is_terminal() || !is_open() {
+            return Ok(());
+        }
+        tokio::select! {
+            biased;
+            () = &mut stopped => return Ok(()),
+            () = tokio::time::sleep(PERIOD) => {}
+        }
+    }
+}
+
+/// All tables.
+fn drawing(rows: &[AgentStatus], board: Option<&BoardUpdate>) -> String {
+    let totals = board.map(MeshTotals::of);
+    let totals = totals.map(|totals| totals.table() + &edges(&totals));
+    table(rows, board) + &totals.unwrap_or_default()
 }
 
 /// An agent, with its answer to `info`; `None` if it did not answer.
@@ -101,7 +139,9 @@ fn table(rows: &[AgentStatus], board: Option<&BoardUpdate>) -> String {
         let per_second = |count: fn(&Telemetry) -> u32| {
             telemetry.map_or_else(
                 || "-".to_owned(),
-                |telemetry| rate(count(telemetry), telemetry.window_ms),
+                |telemetry| {
+                    per_second(f64::from(count(telemetry)) / (telemetry.window_ms / 1e3).max(1.0))
+                },
             )
         };
         let served = telemetry.map(|telemetry| telemetry.served).unwrap_or_default();
@@ -127,56 +167,40 @@ fn table(rows: &[AgentStatus], board: Option<&BoardUpdate>) -> String {
 }
 
 /// Who sends jobs to whom, the busiest first; 80 columns. Empty if nobody tells.
-fn edges(board: Option<&BoardUpdate>) -> String {
-    let agents = board.map(|board| &board.agents[..]).unwrap_or_default();
-    let edges = agents.iter().filter_map(|agent| Some((agent, agent.telemetry.as_deref()?)));
-    let edges = edges.flat_map(|(agent, telemetry)| {
-        telemetry.edges.iter().map(move |edge| (&*agent.name, telemetry.window_ms, edge))
-    });
-    let sent = |edge: &Edge| u64::from(edge.jobs.done) + u64::from(edge.jobs.failed);
-    let mut busy: Vec<_> = edges.filter(|(.., edge)| sent(edge) > 0).collect();
-    if busy.is_empty() {
+fn edges(totals: &MeshTotals) -> String {
+    if totals.edges().is_empty() {
         return String::new();
     }
-    busy.sort_by_key(|(.., edge)| Reverse(sent(edge)));
     let mut text = format!(
         "\n{:<18} {:<18} {:>6} {:>7} {:>7} {:>7} {:>7}\n",
         "from", "to", "jobs/s", "done", "p50", "p99", "rtt"
     );
-    for (from, window_ms, edge) in busy.iter().take(MOST_EDGES) {
-        // Rounded down, so that 100 % means all of them.
-        let done = (f64::from(edge.jobs.done) / sent(edge) as f64 * 1000.0).floor() / 10.0;
+    for EdgeTotals { from, to, sent, rtt_ms } in totals.edges().iter().take(MOST_EDGES) {
         let _ = writeln!(
             text,
             "{:<18} {:<18} {:>6} {:>5} % {:>7} {:>7} {:>7}",
             cut(from, 18),
-            cut(&edge.to, 18),
-            rate(edge.jobs.done, *window_ms),
-            done,
-            millis(edge.jobs.p50_ms),
-            millis(edge.jobs.p99_ms),
-            millis(edge.rtt_ms),
+            cut(to, 18),
+            per_second(sent.done_per_s),
+            sent.done_percent().unwrap_or_default(),
+            millis(sent.p50_ms),
+            millis(sent.p99_ms),
+            millis(*rtt_ms),
         );
     }
     text
 }
 
 /// The beginning of a text, with a mark if it is cut.
-fn cut(text: &str, letters: usize) -> String {
+pub(super) fn cut(text: &str, letters: usize) -> String {
     match text.chars().count() > letters {
         true => text.chars().take(letters - 1).chain(['~']).collect(),
         false => text.to_owned(),
     }
 }
 
-/// Jobs per second of a window, in six letters.
-fn rate(count: u32, window_ms: f64) -> String {
-    let rate = f64::from(count) / (window_ms / 1e3).max(1.0);
-    if rate < 1000.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
-}
-
 /// A time in at most seven letters.
-fn millis(ms: Option<f64>) -> String {
+pub(super) fn millis(ms: Option<f64>) -> String {
     match ms {
         None => "-".to_owned(),
         Some(ms) if ms < 10.0 => format!("{ms:.1}ms"),
@@ -218,12 +242,12 @@ mod tests {
             AgentStatus { agent: agent("h:1"), info: Some(info) },
             AgentStatus { agent: agent(&"h".repeat(200)), info: None },
         ];
-        let text = table(&rows, Some(&board)) + &edges(Some(&board));
-        assert_eq!(text.lines().count(), 3 + 2 + MOST_EDGES, "{text}");
+        let text = drawing(&rows, Some(&board));
+        assert_eq!(text.lines().count(), 3 + 4 + 2 + MOST_EDGES, "{text}");
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{} letters: {line}", line.chars().count());
         }
-        let alone = table(&rows, None) + &edges(None);
+        let alone = drawing(&rows, None);
         assert_eq!(alone.lines().count(), 3, "{alone}");
         assert!(alone.lines().all(|line| line.chars().count() <= 80), "{alone}");
     }

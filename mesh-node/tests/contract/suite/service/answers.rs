@@ -103,8 +103,7 @@ pub(crate) async fn an_answer_says_whose_its_errors_are<N: Net>(net: N) {
     }
     let error = mesh.call(&agent, "work", json!({ "text": "imitate" })).await;
     assert_eq!(error, Err(busy()), "the body says nothing of it");
-    mesh.has_metrics(&agent, &["mesh_requests_total{method=\"work\",outcome=\"other_error\"} 7"])
-        .await;
+    mesh.has_metrics(&agent, &["mesh_jobs_total{outcome=\"other_error\"} 7"]).await;
 }
 
 pub(crate) async fn a_jobs_own_error_is_passed_on_and_nothing_is_done_twice<N: Net>(net: N) {

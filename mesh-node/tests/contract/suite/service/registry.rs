@@ -312,7 +312,7 @@ pub(crate) async fn its_metrics_count_what_happened<N: Net>(net: N) {
     mesh.has_metrics(
         &registry,
         &[
-            "mesh_registry_leases 1",
+            "mesh_registry_leases{state=\"live\"} 1",
             "mesh_registry_granted_total 2",
             "mesh_registry_renewed_total 1",
             "mesh_registry_refused_total{reason=\"stale_incarnation\"} 1",
