@@ -15,6 +15,22 @@ pub(super) fn positive(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The fewest and the most agents of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SetBounds {
+    pub(crate) min: u16,
+    pub(crate) max: u16,
+}
+
+pub(super) fn bounds(text: &str) -> Result<SetBounds, String> {
+    let expected = "expected MIN..MAX with 2 <= MIN <= MAX <= 100, such as 2..8";
+    let (min, max) = text.split_once("..").ok_or(expected)?;
+    let (min, max) = (min.trim().parse(), max.trim().parse());
+    let (Ok(min), Ok(max)) = (min, max) else { return Err(expected.to_owned()) };
+    let is_right = 2 <= min && min <= max && max <= 100;
+    is_right.then_some(SetBounds { min, max }).ok_or_else(|| expected.to_owned())
+}
+
 pub(super) fn sampling(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(duration) if duration < sysinfo::MINIMUM_CPU_UPDATE_INTERVAL => {

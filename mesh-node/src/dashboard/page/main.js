@@ -18,6 +18,7 @@ function render(isAll) {
     describeChosen();
     showCards(agents, isAll);
     if (isDue("matrix", isAll)) showMatrix(agents);
+    showSets();
     showJobs(agents);
     showEvents(agents);
     listNames();

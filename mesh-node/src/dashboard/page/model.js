@@ -11,7 +11,7 @@ const MOST_POINTS = 150;
 const MOST_ROWS = 200;
 
 const board = {
-  epoch: 0, version: 0, problem: "", agents: new Map(), events: [], jobs: [],
+  epoch: 0, version: 0, problem: "", agents: new Map(), events: [], jobs: [], sets: [],
   /** When the last update came, by the clock of this machine. */
   heard: 0,
 };
@@ -45,6 +45,7 @@ function applyUpdate(update) {
   board.epoch = update.epoch;
   board.version = Math.max(isAll ? 0 : board.version, update.version);
   board.problem = update.problem || "";
+  board.sets = update.sets || [];
   board.heard = now;
   return true;
 }
