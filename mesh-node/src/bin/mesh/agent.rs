@@ -21,9 +21,10 @@ use mesh_node::wire::read_services;
 use mesh_node::work::Builtin;
 use mesh_node::{AgentNode, Clock, GuardedNet, Net as _, TokioNet};
 
-use super::args::{AgentArgs, AgentSettings, MetricsScope};
+use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
 use super::tls::TlsArgs;
+use super::values::MetricsScope;
 use super::{WrongUsage, identity, open_files, work};
 
 /// How long to wait for the registry's list of names before a name is chosen without it.

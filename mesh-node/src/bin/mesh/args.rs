@@ -11,7 +11,6 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::duration::parse_duration;
 use mesh_core::profile::Weight;
 use mesh_core::registry::RegistryConfig;
-use mesh_node::host::SampleScope;
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::{HttpUrl, UpstreamUrl};
 
@@ -27,8 +26,8 @@ use super::settings::Settings;
 use super::tls::{StoreTlsArgs, TlsArgs};
 use super::trace_args::TraceArgs;
 use super::values::{
-    SetBounds, bounds, measuring, name, output_limit, positive, rate, sampling, site, skill, speed,
-    weight,
+    MetricsScope, SetBounds, bounds, measuring, name, output_limit, positive, rate, sampling, site,
+    skill, speed, weight,
 };
 
 /// The heading above the options that most people need; they come first.
@@ -263,24 +262,6 @@ pub(crate) struct AgentSettings {
     pub(crate) membership: Settings<MembershipConfig>,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
-}
-
-/// What the figures of CPU and memory measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MetricsScope {
-    /// The whole machine, as in the demo; all agents on it report the same
-    Host,
-    /// Only this process, for several agents on one machine
-    Process,
-}
-
-impl From<MetricsScope> for SampleScope {
-    fn from(scope: MetricsScope) -> Self {
-        match scope {
-            MetricsScope::Host => Self::Host,
-            MetricsScope::Process => Self::Process,
-        }
-    }
 }
 
 /// How an agent does its jobs.

@@ -138,7 +138,7 @@ impl Observer for Log {
                 tracing::info!(%agent, jobs, "draining: takes no more jobs, and ends when it has none");
             }
             Note::DrainCancelled => {
-                tracing::info!(%agent, "the drain is cancelled: takes jobs again")
+                tracing::info!(%agent, "the drain is cancelled: takes jobs again");
             }
             Note::NameTaken { own, holder } => tracing::warn!(
                 %agent, %own, %holder,

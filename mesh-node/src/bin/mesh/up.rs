@@ -25,9 +25,9 @@ use super::remote_text::harmless;
 use super::secure_folder::{REGISTRY_NAME, SecureFolder};
 use super::security::SecurityArgs;
 use super::tls::TlsArgs;
-use super::values::SetBounds;
+use super::values::{MetricsScope, SetBounds};
 use super::{WrongUsage, agent, autoscale, browser, dashboard, identity, work};
-use crate::args::{AgentSettings, MetricsScope};
+use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.
 const REGISTRY: SocketAddr =
@@ -55,10 +55,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     };
     let security = doors.service(address, own, tls.open_service()?)?;
     let address = address.to_string();
-    let credentials = match &secure {
-        Some(folder) => folder.agents().open()?,
-        None => args.credentials.open()?,
-    };
+    let credentials = credentials(secure.as_ref(), args)?;
     let mut local = LocalAgents {
         clock,
         stopped,
@@ -85,9 +82,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let scheme = net.scheme();
     print(&format!("registry      {scheme}://{address}/services\n"));
     let page = args.viewers.is_on().then(|| dashboard::url(&net, &address));
-    if let Some(page) = &page {
-        print(&format!("dashboard     {page}\n"));
-    }
+    page.iter().for_each(|page| print(&format!("dashboard     {page}\n")));
 
     // The registry of this process alone: it says when the agents of this process are listed.
     let mesh = MeshClient::new(clock, vec![address.clone()], net);
@@ -104,17 +99,13 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
         }
         std::future::pending::<()>().await;
     };
-    let scaled = async {
-        let Some(settings) = scaling else { return std::future::pending().await };
-        let local = &mut local;
-        let platform = InProcess { local, settings: &args.settings, registries: &registries };
-        Autoscaler::new(mesh.clone(), credentials, settings, platform).run().await;
-    };
+    let platform =
+        InProcess { local: &mut local, settings: &args.settings, registries: &registries };
     tokio::select! {
         biased;
         () = stop.requested() => {}
         () = work => {}
-        () = scaled => {}
+        () = platform.keep(&mesh, credentials, scaling) => {}
     }
     let _ = stopping.send(true);
     while local.agents.join_next().await.is_some() {}
@@ -122,6 +113,14 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     serving.await?;
     print("stopped\n");
     Ok(())
+}
+
+/// What the agents show to others.
+fn credentials(secure: Option<&SecureFolder>, args: &UpArgs) -> anyhow::Result<Arc<Credentials>> {
+    match secure {
+        Some(folder) => folder.agents().open(),
+        None => args.credentials.open(),
+    }
 }
 
 /// What `--autoscale` asks for.
@@ -137,6 +136,23 @@ struct InProcess<'a> {
     local: &'a mut LocalAgents,
     settings: &'a AgentSettings,
     registries: &'a [String],
+}
+
+impl InProcess<'_> {
+    /// Keeps the set, if there are settings for it. Never ready.
+    async fn keep(
+        self,
+        mesh: &MeshClient,
+        credentials: Arc<Credentials>,
+        settings: Option<SetSettings>,
+    ) {
+        match settings {
+            Some(settings) => {
+                Autoscaler::new(mesh.clone(), credentials, settings, self).run().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Platform for InProcess<'_> {
