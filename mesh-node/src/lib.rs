@@ -84,6 +84,7 @@ pub mod observer;
 pub mod process;
 pub mod registry;
 pub mod rpc;
+pub mod scaling;
 pub mod security;
 pub mod wire;
 pub mod work;

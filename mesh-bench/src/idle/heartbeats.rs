@@ -56,6 +56,8 @@ fn body(number: usize, incarnation: u64, renew: bool) -> String {
         skills: Skills::default(),
         weight: Weight::ONE,
         site: None,
+        draining: false,
+        member: None,
         telemetry: None,
         load: Some(LoadReport { cpu_percent: 12.5, memory_percent: 50.0, in_flight: 1, queued: 0 }),
     };

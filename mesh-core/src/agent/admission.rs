@@ -43,6 +43,7 @@ impl Agent {
         match self.jobs.admit(&self.config.admission, now, ticket, task) {
             // A refused job is noted as ended, so that metrics and oracles count it.
             Admission::Busy => {
+                self.refused += 1;
                 let outcome = Ending::Failed(FailureKind::Busy);
                 self.note_job(trace, Note::JobEnded { request, attempt, outcome });
                 let room_after = self.jobs.room_after(&self.config.admission);

@@ -10,10 +10,26 @@
 use std::time::Duration;
 
 use super::Agent;
+use super::membership::Membership;
 use super::note::Note;
 use super::timers::Timer;
 use crate::protocol::Request;
 use crate::time::Timestamp;
+
+impl Membership {
+    /// What a registry has told the agent since the last call: whether it is to drain.
+    pub(super) fn poll_drain(&mut self) -> Option<bool> {
+        self.drain_order.take()
+    }
+
+    /// Tells all registries at once whether the agent drains.
+    pub(super) fn set_draining(&mut self, now: Timestamp, draining: bool) {
+        self.draining = draining;
+        if self.taken_at.is_none() {
+            self.registries.iter_mut().for_each(|known| known.register_by(now));
+        }
+    }
+}
 
 impl Agent {
     /// The agent is to drain, or to take jobs again. Nothing changes if it does that already, or is

@@ -65,7 +65,7 @@ pub(super) struct Membership {
     /// Whether any registry has ever granted this process a lease, under whatever incarnation.
     has_held: bool,
     /// The registry at which another process has taken the name.
-    taken_at: Option<usize>,
+    pub(super) taken_at: Option<usize>,
     /// The last TTL that was too short for the heartbeats as set. The agent reports it once.
     short_ttl: Option<Duration>,
     /// For the jitter.
@@ -74,10 +74,10 @@ pub(super) struct Membership {
     calls: u64,
     stopping: bool,
     /// Whether the agent drains, which its registrations say.
-    draining: bool,
+    pub(super) draining: bool,
     /// What a registry has told it to do about that, until the agent takes it.
-    drain_order: Option<bool>,
-    registries: Vec<KnownRegistry>,
+    pub(super) drain_order: Option<bool>,
+    pub(super) registries: Vec<KnownRegistry>,
     lists: KnownLists,
 }
 
@@ -225,19 +225,6 @@ impl Membership {
             let goodbye = self.send(now, at, request, effects);
             // A registration that is under way is forgotten as well; its answer will be ignored.
             self.registries[at].stop(goodbye);
-        }
-    }
-
-    /// What a registry has told the agent since the last call: whether it is to drain.
-    pub(super) fn poll_drain(&mut self) -> Option<bool> {
-        self.drain_order.take()
-    }
-
-    /// Tells all registries at once whether the agent drains.
-    pub(super) fn set_draining(&mut self, now: Timestamp, draining: bool) {
-        self.draining = draining;
-        if self.taken_at.is_none() {
-            self.registries.iter_mut().for_each(|known| known.register_by(now));
         }
     }
 

@@ -47,6 +47,7 @@ mod view;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use slotmap::SlotMap;
@@ -101,6 +102,8 @@ pub struct Agent {
     /// cost nothing under a policy without interests.
     interests: Interests,
     jobs: AdmittedJobs,
+    /// Jobs that it has refused because it was full.
+    refused: u64,
     /// How its jobs went; `None` until somebody asks for it.
     service: Option<Box<ServiceLog>>,
     /// Its free slots, as it offers them; `None` until somebody asks for one.
@@ -149,6 +152,7 @@ impl Agent {
             chooser: None,
             interests: Interests::NONE,
             jobs: AdmittedJobs::default(),
+            refused: 0,
             service: None,
             offers: None,
             delegations: SlotMap::with_key(),
@@ -349,6 +353,21 @@ impl Agent {
         }
     }
 
+    /// How many jobs it has refused because it was full, since it started.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// How long ago it started.
+    pub fn uptime(&self, now: Timestamp) -> Duration {
+        now.since(self.started)
+    }
+
+    /// How many jobs it runs at once; `None`: as many as come.
+    pub fn slots(&self) -> Option<u32> {
+        self.config.admission.concurrency.limit()
+    }
+
     /// How much the agent holds for requests: delegations, calls to peers, and jobs at peers (a job
     /// counts as a call, too). Zero when it has answered all requests; tests look for leaks with
     /// it. Neither probes nor asks for free slots that the policy wants are counted, nor callers that
@@ -410,7 +429,7 @@ impl Agent {
             load: self.load(),
             profile: self.config.profile.clone(),
             version: Some(VERSION.into()),
-            uptime: Some(now.since(self.started)),
+            uptime: Some(self.uptime(now)),
         }
     }
 

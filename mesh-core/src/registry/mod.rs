@@ -73,6 +73,7 @@
 
 mod checks;
 mod config;
+mod draining;
 mod durable;
 mod faulty_store;
 mod hearing;
@@ -213,27 +214,6 @@ impl Registry {
         if let Some(lease) = self.leases.remove(name) {
             self.end(&lease, LeaseNoteKind::Deregistered);
         }
-        Ok(())
-    }
-
-    /// Marks an agent as draining, or takes the mark away: see the documentation of the module.
-    ///
-    /// # Errors
-    /// If the name has no live lease.
-    pub fn handle_drain(
-        &mut self,
-        now: Timestamp,
-        name: &str,
-        draining: bool,
-    ) -> Result<(), DrainError> {
-        self.expire(now);
-        let mut lease = self.leases.remove(name).ok_or(DrainError::UnknownLease)?;
-        if lease.draining != draining {
-            (lease.draining, lease.is_unconfirmed) = (draining, true);
-            self.note(&lease, LeaseNoteKind::Drained(draining));
-            self.enlist(&lease);
-        }
-        self.leases.insert(lease);
         Ok(())
     }
 
@@ -401,13 +381,7 @@ impl Registry {
         {
             // A renewal keeps the lease's beginning, and reports the rival once.
             lease.registered_at = old.registered_at;
-            lease.is_unconfirmed = old.is_unconfirmed && lease.draining != old.draining;
-            if lease.is_unconfirmed {
-                // It has not heard yet what it is to do.
-                lease.draining = old.draining;
-            } else if lease.draining != old.draining {
-                self.note(&lease, LeaseNoteKind::Drained(lease.draining));
-            }
+            self.take_over_drain(&mut lease, &old);
             lease.owner = lease.owner.or(old.owner);
             if old.url != lease.url {
                 self.note(&lease, LeaseNoteKind::Moved { from: old.url });

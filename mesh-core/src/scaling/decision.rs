@@ -53,7 +53,7 @@ pub enum HoldReason {
     IdleFor(Duration),
     /// It could do without one of its agents, and has as few as it may have.
     AtMinimum,
-    /// It looks idle, but agents refused jobs, or are starting, or some don't report.
+    /// It looks idle, but agents refused jobs, queues grow, agents are starting, or some don't report.
     Uncertain,
     /// No agent has reported lately.
     NoReports,
@@ -73,7 +73,8 @@ impl fmt::Display for HoldReason {
             }
             Self::AtMinimum => f.write_str("idle, and at its minimum"),
             Self::Uncertain => f.write_str(
-                "it looks idle, but jobs were refused, agents start, or some do not report",
+                "it looks idle, but jobs were refused, queues grow, agents start, or some do not \
+                 report",
             ),
             Self::NoReports => f.write_str("no agent has reported lately"),
             Self::OneMachine => f.write_str(

@@ -14,7 +14,8 @@
 //!   [`slots_target`](ScalingConfig::slots_target).
 //!
 //! At 1 the set is as busy as it should be. Only agents that are ready and whose report is fresh
-//! take part in it.
+//! take part in it, and with their CPU only those that are older than the window: an agent that
+//! starts computes for itself.
 //!
 //! # The rules
 //!
@@ -32,7 +33,7 @@
 //!    ordered twice.
 //! 5. For [`calm`](ScalingConfig::calm) the set would have stayed below
 //!    [`shrink_below`](ScalingConfig::shrink_below) without one of its agents, nothing was refused,
-//!    nobody was starting, and every agent's report was fresh: drain the agent with the fewest jobs
+//!    no queue grew, nobody was starting, and every agent's report was fresh: drain the agent with the fewest jobs
 //!    and sessions, of equal ones the youngest. Then the time begins anew.
 //!
 //! So the way out is quick and the way in is slow, and no load that stays the same is answered with

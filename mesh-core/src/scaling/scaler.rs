@@ -48,6 +48,8 @@ pub struct Scaler {
     idle_since: Option<Timestamp>,
     /// Refusals of all agents together, as they were reported last.
     refused: u64,
+    /// Jobs that waited at all agents together, as they were reported last.
+    queued: u64,
 }
 
 /// How many agents of a set are how far.
@@ -72,7 +74,14 @@ impl Census {
 impl Scaler {
     /// A scaler that has seen nothing yet.
     pub fn new(config: ScalingConfig) -> Self {
-        Self { config, busy_since: None, panic_since: None, idle_since: None, refused: 0 }
+        Self {
+            config,
+            busy_since: None,
+            panic_since: None,
+            idle_since: None,
+            refused: 0,
+            queued: 0,
+        }
     }
 
     /// Its settings.
@@ -88,6 +97,7 @@ impl Scaler {
             members.iter().filter(|member| member.is_fresh(self.config.report_age)).collect();
         let ratios = self.ratios(&fresh);
         let has_refused = self.note_refusals(members);
+        let queues_grow = self.note_queues(&fresh);
         if let Some(action) = self.bounds_action(census, members) {
             self.forget();
             return self.decision(ratios, census, action);
@@ -102,7 +112,7 @@ impl Scaler {
         note(&mut self.busy_since, is_busy, now);
         note(&mut self.panic_since, is_panic, now);
         let all_report = fresh.len() as u32 == census.ready;
-        let is_certain = all_report && census.starting == 0 && !has_refused;
+        let is_certain = all_report && census.starting == 0 && !has_refused && !queues_grow;
         let is_idle = self.without_one(&ratios, census) < self.config.shrink_below;
         note(&mut self.idle_since, is_idle && is_certain, now);
         let action = match (is_busy, is_idle) {
@@ -112,6 +122,10 @@ impl Scaler {
             (true, _) => self.grow(now, census, &ratios, fresh.len() as u32, members),
             (false, true) if !is_certain => ScalingAction::Hold(HoldReason::Uncertain),
             (false, true) => self.shrink(now, census, members),
+            // Nobody could take over from the last agent.
+            (false, false) if ratios.decisive < self.config.shrink_below && census.ready == 1 => {
+                ScalingAction::Hold(HoldReason::AtMinimum)
+            }
             (false, false) => ScalingAction::Hold(HoldReason::OnTarget),
         };
         self.decision(Some(ratios), census, action)
@@ -122,8 +136,12 @@ impl Scaler {
         if fresh.is_empty() {
             return None;
         }
-        let sum: f64 = fresh.iter().map(|member| member.cpu_percent).sum();
-        let cpu = sum / fresh.len() as f64 / self.config.cpu_target;
+        // An agent that starts computes for itself, which says nothing of the load.
+        let is_settled = |member: &&&SetMember| member.age >= self.config.window;
+        let settled: Vec<f64> =
+            fresh.iter().filter(is_settled).map(|member| member.cpu_percent).collect();
+        let sum = settled.iter().fold(0.0, |sum, percent| sum + percent);
+        let cpu = sum / settled.len().max(1) as f64 / self.config.cpu_target;
         let jobs: u64 = fresh.iter().map(|member| u64::from(member.in_flight)).sum();
         let slots: Option<u64> = fresh.iter().map(|member| member.slots.map(u64::from)).sum();
         let slots =
@@ -141,6 +159,12 @@ impl Scaler {
     fn note_refusals(&mut self, members: &[SetMember]) -> bool {
         let refused = members.iter().map(|member| member.refused).sum();
         std::mem::replace(&mut self.refused, refused) < refused
+    }
+
+    /// Whether more jobs wait than at the last call.
+    fn note_queues(&mut self, fresh: &[&SetMember]) -> bool {
+        let queued = fresh.iter().map(|member| u64::from(member.queued)).sum();
+        std::mem::replace(&mut self.queued, queued) < queued
     }
 
     /// What brings the set between its minimum and its maximum, if it is not there.

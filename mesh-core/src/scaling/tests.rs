@@ -167,6 +167,30 @@ fn one_machine_does_not_get_faster_by_more_agents() {
     assert!(first_change(&mut scaler, &members, 4_000).is_some());
 }
 
+#[test]
+fn agents_that_start_compute_for_themselves() {
+    let mut members = set(&[1, 1]);
+    (members[0].cpu_percent, members[1].cpu_percent) = (60.0, 100.0);
+    members[1].age = Duration::from_secs(19);
+    let decision = scaler().decide(at(0), &members);
+    assert!((decision.ratios.unwrap().cpu - 60.0 / 70.0).abs() < 1e-9, "{decision}");
+    members[1].age = Duration::from_secs(20);
+    let decision = scaler().decide(at(0), &members);
+    assert!((decision.ratios.unwrap().cpu - 80.0 / 70.0).abs() < 1e-9, "{decision}");
+}
+
+#[test]
+fn nothing_drains_while_queues_grow() {
+    let by_cpu = ScalingConfig { signal: ScalingSignal::Cpu, ..ScalingConfig::default() };
+    let mut scaler = Scaler::new(by_cpu);
+    for second in 0..1_000 {
+        let mut members = set(&[0, 0, 0]);
+        (members[0].in_flight, members[0].queued) = (4 + second / 100, second / 100);
+        let decision = scaler.decide(at(u64::from(second)), &members);
+        assert!(matches!(decision.action, ScalingAction::Hold(_)), "{second}: {decision}");
+    }
+}
+
 /// A load that stays the same, with agents that take a minute to start: the set comes to rest.
 #[test]
 fn the_same_load_changes_direction_at_most_once() {

@@ -101,7 +101,7 @@ fn what_the_agent_says_is_what_all_registries_list() {
     // One round of heartbeats; the agent does what it is told.
     let mut round = |one: &mut Registry, two: &mut Registry, says: &mut bool| {
         for registry in [one, two] {
-            driver.now = driver.now + Duration::from_secs(1);
+            driver.now += Duration::from_secs(1);
             let registration = Registration { draining: *says, ..first.clone() };
             let granted = registry.handle_register(driver.now, registration).expect("a lease");
             *says = granted.drain.unwrap_or(*says);

@@ -46,7 +46,8 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         let reply = match request {
             RegistryRequest::Register(registration) => {
                 let telemetry = self.telemetry().report(self.clock.now());
-                let body = RegisterBody { telemetry, ..RegisterBody::from(registration) };
+                let member = self.member();
+                let body = RegisterBody { telemetry, member, ..RegisterBody::from(registration) };
                 let answer = self.post(registry, "/register", &body).await;
                 answer.and_then(|answer| self.registered(at, registry, &answer))
             }

@@ -29,6 +29,7 @@ use super::metrics::{AgentMetrics, Gauges, RoutingGauges};
 use super::telemetry::TelemetryDesk;
 use crate::host::JobResult;
 use crate::http::{Client, Response};
+use crate::scaling::MemberBody;
 use crate::security::AccessDoor;
 use crate::{Clock, Host, Net, Observer};
 
@@ -56,6 +57,9 @@ pub(super) struct AgentDriver<N, H, O> {
     pub(super) observer: (AgentMetrics, (TelemetryDesk, O)),
     /// The door that callers have passed; set before the agent serves, if there is one.
     pub(super) access: OnceLock<Arc<AccessDoor>>,
+    /// The set that the agent belongs to, and what its CPU is measured of if not of it alone; set
+    /// before the agent serves, if there is one.
+    pub(super) set: OnceLock<(Name, Option<Arc<str>>)>,
     started: Timestamp,
     state: Mutex<DriverState>,
     /// Wakes [`AgentDriver::drive_timers`] when the next timeout has become earlier.
@@ -135,6 +139,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             host,
             observer: (AgentMetrics::default(), (TelemetryDesk::default(), observer)),
             access: OnceLock::new(),
+            set: OnceLock::new(),
             started: clock.now(),
             state: Mutex::new(state),
             earlier_timeout: Notify::new(),
@@ -209,6 +214,16 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         while !self.lock().agent.is_drained() {
             self.maybe_drained.notified().await;
         }
+    }
+
+    /// What the agent tells the autoscaler of its set, if it belongs to one.
+    pub(super) fn member(&self) -> Option<MemberBody> {
+        let (set, machine) = self.set.get()?.clone();
+        let now = self.clock.now();
+        let agent = &self.lock().agent;
+        let (slots, refused) = (agent.slots(), agent.refused());
+        let uptime_ms = agent.uptime(now).as_millis() as u64;
+        Some(MemberBody { set, uptime_ms, slots, refused, machine })
     }
 
     /// Ready when an agent that was told to drain may leave, or has drained for `limit`. Gives back

@@ -137,6 +137,15 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
         self
     }
 
+    /// The same agent, as one of a set that an autoscaler starts and drains. `machine` names what the
+    /// CPU of its load reports is measured of, if that is not the agent alone.
+    #[must_use]
+    pub fn of_set(self, set: &str, machine: Option<Arc<str>>) -> Self {
+        // It fails if the agent belongs to a set already.
+        let _ = self.driver.set.set((set.into(), machine));
+        self
+    }
+
     /// Serves on `listener` until `shutdown` is ready, or a registry has told the agent to drain and
     /// that is done: the agent has finished its jobs, or has drained for as long as the server's limits
     /// allow.

@@ -11,6 +11,7 @@ use mesh_core::registry::{LeaseNote, LeaseNoteKind, is_name};
 use mesh_core::telemetry::{MAX_FIGURE_MS, Telemetry, TelemetryEntry, TelemetryEvent};
 
 use super::update::{BoardAgent, BoardEvent, BoardJob, BoardUpdate, GoneAgent};
+use crate::scaling::{BoardSet, MAX_SETS};
 use crate::wire::ServiceBody;
 
 /// The most events that are remembered, and jobs of each kind: the newest.
@@ -40,6 +41,7 @@ pub struct Board {
     done: VecDeque<(Timestamp, BoardJob)>,
     failed: VecDeque<(Timestamp, BoardJob)>,
     problem: Option<String>,
+    sets: Vec<BoardSet>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl Board {
             done: VecDeque::new(),
             failed: VecDeque::new(),
             problem: None,
+            sets: Vec::new(),
         }
     }
 
@@ -209,6 +212,11 @@ impl Board {
         self.gone.push_back((now, GoneAgent { name, age_ms: 0, version: self.version }));
     }
 
+    /// The sets of agents that have an autoscaler, as they are now.
+    pub(super) fn set_sets(&mut self, sets: Vec<BoardSet>) {
+        self.sets = sets;
+    }
+
     /// What keeps the board from being up to date.
     pub fn set_problem(&mut self, problem: Option<String>) {
         self.problem = problem;
@@ -243,6 +251,7 @@ impl Board {
             gone: gone.collect(),
             events: events.collect(),
             jobs,
+            sets: self.sets.clone(),
         }
     }
 
@@ -253,6 +262,9 @@ impl Board {
             *self = Self { version: self.version, ..Self::new(self.epoch + 1) };
         }
         self.problem = update.problem;
+        self.sets = update.sets;
+        self.sets.retain(|set| set.said.mistake().is_none());
+        self.sets.truncate(MAX_SETS);
         // Before those that are listed: whoever has left may have come back.
         for gone in update.gone {
             if self.agents.remove(&gone.name).is_some() {

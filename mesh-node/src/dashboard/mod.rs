@@ -43,6 +43,7 @@ pub use self::send::CallAgents;
 pub use self::update::{BoardAgent, BoardEvent, BoardJob, BoardUpdate, GoneAgent};
 use self::viewers::{MaySee, Viewers};
 use crate::http::{Method, Request, Response, StatusCode};
+use crate::scaling::BoardSet;
 use crate::security::{AccessDoor, CallerRights};
 use crate::wire::ServiceBody;
 use crate::{Clock, Observer};
@@ -129,6 +130,11 @@ impl Dashboard {
     /// Takes over the list of live leases.
     pub(crate) fn sync(&self, leases: impl Iterator<Item = (Name, ServiceBody)>) {
         self.board().sync(self.clock.now(), leases);
+    }
+
+    /// Takes over the sets of agents that have an autoscaler.
+    pub(crate) fn show_sets(&self, sets: Vec<BoardSet>) {
+        self.board().set_sets(sets);
     }
 
     /// Whether somebody looks at the board.

@@ -10,12 +10,13 @@ use sha2::{Digest as _, Sha256};
 use crate::http::{Bytes, Response, StatusCode};
 
 /// The parts of the script that every page has, in their order.
-const SCRIPTS: [&str; 7] = [
+const SCRIPTS: [&str; 8] = [
     include_str!("page/model.js"),
     include_str!("page/text.js"),
     include_str!("page/graph.js"),
     include_str!("page/cards.js"),
     include_str!("page/tables.js"),
+    include_str!("page/sets.js"),
     include_str!("page/forms.js"),
     include_str!("page/main.js"),
 ];

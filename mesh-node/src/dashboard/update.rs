@@ -8,6 +8,7 @@ use mesh_core::telemetry::{Telemetry, TelemetryEntry};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::scaling::BoardSet;
 use crate::wire::ServiceBody;
 
 /// What has changed on a board since one of its versions. All ages are those at the moment at which
@@ -35,6 +36,9 @@ pub struct BoardUpdate {
     /// Jobs that agents have sent to peers, and told of, the oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
     pub jobs: Vec<BoardJob>,
+    /// The sets of agents that have an autoscaler: all of them, whether they have changed or not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sets: Vec<BoardSet>,
 }
 
 /// One agent, as the registry lists it, with what it tells of itself.

@@ -81,6 +81,7 @@ impl<O: Observer> RegistryDriver<O> {
     }
 
     fn sync(&self, dashboard: &Dashboard) {
+        dashboard.show_sets(self.board_sets());
         self.with(|registry, now| {
             dashboard.sync(registry.list(now).map(|lease| {
                 (lease.name.clone(), ServiceBody::new(lease, now.since(lease.renewed_at)))

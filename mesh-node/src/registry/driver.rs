@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::guard::RegistrationGuard;
 use super::keeper::StoreKeeper;
 use super::metrics::RegistryMetrics;
+use super::sets::SetDesk;
 use crate::dashboard::{Dashboard, DashboardSlot};
 use crate::{Clock, Observer};
 
@@ -31,6 +32,8 @@ pub(super) struct RegistryDriver<O> {
     pub(super) guard: OnceLock<RegistrationGuard>,
     /// What carries out the changes of the store.
     pub(super) keeper: StoreKeeper,
+    /// The sets of agents, and their autoscalers.
+    pub(super) sets: SetDesk,
     driven: Mutex<DrivenRegistry>,
     /// When [`RegistryDriver::expire`] wakes next, in nanoseconds. Only touched while the registry
     /// is locked.
@@ -78,6 +81,7 @@ impl<O: Observer> RegistryDriver<O> {
             epoch,
             guard: OnceLock::new(),
             keeper,
+            sets: SetDesk::default(),
             driven: Mutex::new(DrivenRegistry { registry, callers: BTreeMap::new() }),
             wake_at: AtomicU64::new(0),
             earlier_timeout: Notify::new(),
@@ -135,6 +139,7 @@ impl<O: Observer> RegistryDriver<O> {
         let DrivenRegistry { registry, callers } = driven;
         while let Some(note) = registry.poll_effect() {
             self.observer.registry(now, &note);
+            self.sets.noted(&note);
         }
         if let Some(deafness) = registry.poll_deafness() {
             self.observer.deafness(now, deafness);

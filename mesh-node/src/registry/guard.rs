@@ -9,6 +9,7 @@ use super::driver::RegistryDriver;
 use super::http::{body, json};
 use crate::Observer;
 use crate::http::{Head, Request, Response, StatusCode};
+use crate::scaling::MemberBody;
 use crate::security::{AccessDoor, AddressBook, Caller};
 use crate::wire::{DeregisterBody, DrainBody, RefusedBody, RegisterBody};
 
@@ -22,21 +23,25 @@ pub struct RegistrationGuard {
     pub access: Option<Arc<AccessDoor>>,
 }
 
+/// What comes with a registration that is not the registry's business: telemetry, and what an agent
+/// of a set tells its autoscaler.
+pub(super) type RegisterExtras = (Option<Box<RawValue>>, Option<MemberBody>);
+
 impl<O: Observer> RegistryDriver<O> {
     /// The door that callers have passed; `None` if nobody is asked who he is.
     pub(super) fn access(&self) -> Option<&Arc<AccessDoor>> {
         self.guard.get()?.access.as_ref()
     }
 
-    /// The registration that a request carries, with its owner, if its sender may make it; and the
-    /// telemetry that came with it.
+    /// The registration that a request carries, with its owner, if its sender may make it; and what
+    /// came with it.
     pub(super) async fn admitted(
         &self,
         request: &Request,
-    ) -> Result<(Registration, Option<Box<RawValue>>), Box<Response>> {
+    ) -> Result<(Registration, RegisterExtras), Box<Response>> {
         let mut body: RegisterBody = body(request)?;
-        let telemetry = body.telemetry.take();
-        Ok((self.guarded(request, Registration::from(body)).await?, telemetry))
+        let extras = (body.telemetry.take(), body.member.take());
+        Ok((self.guarded(request, Registration::from(body)).await?, extras))
     }
 
     async fn guarded(

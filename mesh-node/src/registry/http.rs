@@ -2,16 +2,8 @@
 
 use std::sync::Arc;
 
-use mesh_core::registry::{
-    DeregisterError, DrainError, Keeping, Lease, RegisterError, Registered, Registration,
-    StoreReply, address, is_unspecified,
-};
-use mesh_core::text;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
-
 use super::driver::{DrivenAnswer, RegistryDriver};
+use super::guard::RegisterExtras;
 use super::long_poll::LongPoll;
 use super::metrics::{LeaseCounts, RegistryGauges};
 use crate::Observer;
@@ -22,6 +14,13 @@ use crate::wire::{
     DeregisterBody, DrainBody, EPOCH_HEADER, INDEX_HEADER, PROTECTED_HEADER, REVISION_HEADER,
     RefusedBody, RegisteredBody, ServiceBody, ServicesBody,
 };
+use mesh_core::registry::{
+    DeregisterError, DrainError, Keeping, Lease, RegisterError, Registered, Registration,
+    StoreReply, address, is_unspecified,
+};
+use mesh_core::text;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// The reason of a refusal that is over when the store answers again.
 const STORE_UNAVAILABLE: &str = "store_unavailable";
@@ -33,6 +32,7 @@ pub(super) enum RegistryEndpoint {
     Register,
     Deregister,
     Drain,
+    Scale,
     Services,
     Health,
     Metrics,
@@ -46,6 +46,7 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
         Route::post_json("/register", RegistryEndpoint::Register),
         Route::post_json("/deregister", RegistryEndpoint::Deregister),
         Route::post_json("/drain", RegistryEndpoint::Drain),
+        Route::post_json("/scale", RegistryEndpoint::Scale),
         Route::get("/services", RegistryEndpoint::Services),
         Route::get("/healthz", RegistryEndpoint::Health),
         Route::get("/metrics", RegistryEndpoint::Metrics),
@@ -71,7 +72,7 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
     async fn answer(&self, endpoint: RegistryEndpoint, request: Request) -> Response {
         let answer = match endpoint {
             RegistryEndpoint::Register => match self.admitted(&request).await {
-                Ok((registration, telemetry)) => Ok(self.register(registration, telemetry).await),
+                Ok((registration, extras)) => Ok(self.register(registration, extras).await),
                 Err(refusal) => Err(refusal),
             },
             RegistryEndpoint::Deregister => match self.leaving(&request) {
@@ -82,6 +83,7 @@ impl<O: Observer> Service for Arc<RegistryDriver<O>> {
                 Ok(body) => Ok(self.mark_draining(&body).await),
                 Err(refusal) => Err(refusal),
             },
+            RegistryEndpoint::Scale => self.scale(&request),
             // A client that asks only for the head does not want the list, so it does not wait for
             // a new one.
             RegistryEndpoint::Services if request.head.method == Method::HEAD => {
@@ -118,7 +120,7 @@ impl<O: Observer> RegistryDriver<O> {
     async fn register(
         &self,
         registration: Registration,
-        telemetry: Option<Box<RawValue>>,
+        (telemetry, member): RegisterExtras,
     ) -> Response {
         let url = &registration.url;
         let unreachable = is_unspecified(address(url)).then(|| url.clone());
@@ -136,6 +138,7 @@ impl<O: Observer> RegistryDriver<O> {
                 let status = status.to_owned();
                 let Registered { rival, drain, .. } = registered;
                 let watched = self.told(&name, telemetry.as_deref());
+                self.sets.told(&name, member);
                 json(StatusCode::OK, &RegisteredBody { status, ttl_ms, rival, drain, watched })
             }
             Err(error) => refused(&error),

@@ -9,6 +9,7 @@ mod keeper;
 mod long_poll;
 mod metrics;
 mod outage;
+mod sets;
 pub mod store;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::http::{RequestChecks, RoutedService, Served, ServerLimits, serve};
 use crate::{Clock, Dashboard, Net, Observer};
 
 /// A registry that serves `POST /register`, `GET /services`, `POST /deregister`, `POST /drain`,
-/// `GET /healthz` and `GET /metrics`. With a [`Dashboard`], it also serves that, and takes what agents
+/// `POST /scale`, `GET /healthz` and `GET /metrics`. With a [`Dashboard`], it also serves that, and takes what agents
 /// tell for it (`POST /telemetry`). Clones share the same registry.
 ///
 /// `GET /services?wait=10s&index=7` is a long poll: it is answered once the index differs from 7,

@@ -134,7 +134,7 @@ fn a_mistake_in_the_file_is_named() {
         ),
         (
             "[agnet]\n",
-            "no table [agnet]; did you mean [agent]? tables are registry, agent, orchestrate, call, up",
+            "no table [agnet]; did you mean [agent]? tables are registry, agent, orchestrate, call, drain",
         ),
         ("[agent]\nheartbeat = \"1\"\n", "'--heartbeat <TIME>': it needs a unit"),
         ("[agent]\nname = { a = 1 }\n", "[agent]: name: expected one value"),

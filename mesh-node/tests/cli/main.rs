@@ -8,6 +8,7 @@
 
 mod agent;
 mod answers;
+mod autoscale;
 mod call;
 mod clients;
 mod config;

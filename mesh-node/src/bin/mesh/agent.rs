@@ -24,10 +24,14 @@ use mesh_node::{AgentNode, Clock, GuardedNet, Net as _, TokioNet};
 use super::args::{AgentArgs, AgentSettings};
 use super::log::Log;
 use super::tls::TlsArgs;
+use super::values::MetricsScope;
 use super::{WrongUsage, identity, open_files, work};
 
 /// How long to wait for the registry's list of names before a name is chosen without it.
 const NAMES_TIMEOUT: Duration = Duration::from_millis(500);
+/// Where Linux names the running kernel; another one after each start.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// An agent that is about to start: who it is, and which registries list it.
 pub(super) struct NewAgent {
     pub(super) name: String,
@@ -42,6 +46,8 @@ pub(super) struct NewAgent {
     /// The files with which it knows its upstream, if that speaks TLS.
     pub(super) tls: TlsArgs,
     pub(super) seed: Seed,
+    /// The set that it belongs to, and what its CPU is measured of, if not of it alone.
+    pub(super) set: Option<(String, Option<Arc<str>>)>,
 }
 
 /// Serves until a signal comes and the work under way has ended.
@@ -66,7 +72,8 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
     tracing::info!(agent = %name, %address, url, registry = registries.join(","), "the agent listens");
     let local = local_address(address);
     let tls = args.tls.clone();
-    let agent = NewAgent { name: name.clone(), url, local, registries, net, tls, seed };
+    let set = args.set.clone().map(|set| (set, machine(args.settings.metrics_scope)));
+    let agent = NewAgent { name: name.clone(), url, local, registries, net, tls, seed, set };
     let mut stopped = pin!(stop.requested());
     let node = tokio::select! {
         biased;
@@ -90,7 +97,7 @@ pub(super) async fn node(
     let config = config(settings).map_err(WrongUsage)?;
     tracing::debug!(?config, "settings");
     let executor = work::executor(settings, &agent).await?;
-    let NewAgent { name, url, registries, net, seed, local: _, tls: _ } = agent;
+    let NewAgent { name, url, registries, net, seed, set, local: _, tls: _ } = agent;
     let identity = agent::Identity {
         name: (*name).into(),
         url: url.into(),
@@ -112,7 +119,21 @@ pub(super) async fn node(
     let policy = config.policy.name().to_owned();
     let measure_peers = Some(settings.measure_peers).filter(|period| !period.is_zero());
     let node = AgentNode::new(identity, config, &seed, parts);
-    Ok(node.telling(&policy, TelemetrySettings { measure_peers }))
+    let node = node.telling(&policy, TelemetrySettings { measure_peers });
+    Ok(match set {
+        Some((set, machine)) => node.of_set(&set, machine),
+        None => node,
+    })
+}
+
+/// What the CPU of an agent is measured of, if that is not its own process: this machine, as one that
+/// is the same in all its containers.
+pub(super) fn machine(scope: MetricsScope) -> Option<Arc<str>> {
+    let id = match scope {
+        MetricsScope::Host => std::fs::read_to_string(BOOT_ID).ok(),
+        MetricsScope::Process => None,
+    };
+    id.map(|id| id.trim().into())
 }
 
 /// The settings of the state machine.

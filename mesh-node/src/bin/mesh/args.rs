@@ -11,11 +11,11 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::duration::parse_duration;
 use mesh_core::profile::Weight;
 use mesh_core::registry::RegistryConfig;
-use mesh_node::host::SampleScope;
 use mesh_node::process::command_line::{CompletionsArgs, ManArgs};
 use mesh_node::work::{HttpUrl, UpstreamUrl};
 
 use super::addresses::{RegistryAddresses, advertised, host_port, listen};
+use super::autoscale::{self, AutoscaleArgs};
 use super::certs::CertsArgs;
 use super::dashboard::{DashboardArgs, ViewerArgs};
 use super::drain::DrainArgs;
@@ -26,7 +26,8 @@ use super::settings::Settings;
 use super::tls::{StoreTlsArgs, TlsArgs};
 use super::trace_args::TraceArgs;
 use super::values::{
-    measuring, name, output_limit, positive, rate, sampling, site, skill, speed, weight,
+    MetricsScope, SetBounds, bounds, measuring, name, output_limit, positive, rate, sampling, site,
+    skill, speed, weight,
 };
 
 /// The heading above the options that most people need; they come first.
@@ -50,6 +51,7 @@ Examples:
   mesh orchestrate --text \"a workload\"        delegate a job, show who did it
   mesh orchestrate --watch                    all agents and their load, live
   mesh call agent-123 info                    what one agent says of itself
+  mesh autoscale --max 8                      agents on this machine, as many as needed
   mesh drain agent-123                        have an agent finish its jobs and end
   mesh dashboard                              the mesh as a page, on port 8501
 
@@ -133,6 +135,8 @@ pub(crate) enum Command {
     Call(CallArgs),
     /// Have an agent finish its jobs and end, or take jobs again
     Drain(DrainArgs),
+    /// Keep a set of agents as large as its load needs it
+    Autoscale(Box<AutoscaleArgs>),
     /// Start a registry and agents in one process, and delegate a first job
     Up(Box<UpArgs>),
     /// Show a mesh while it works, as a page in a browser
@@ -201,6 +205,9 @@ pub(crate) struct AgentArgs {
     /// listens
     #[arg(long, env = "MESH_ADVERTISE", value_name = "HOST[:PORT]", value_parser = advertised, help_heading = FURTHER)]
     pub(crate) advertise: Option<String>,
+    /// The set that the agent belongs to, for `mesh autoscale`
+    #[arg(long, env = "MESH_SET", value_name = "NAME", help_heading = FURTHER, value_parser = autoscale::set)]
+    pub(crate) set: Option<String>,
     #[command(flatten)]
     pub(crate) registries: RegistryAddresses,
     #[command(flatten)]
@@ -255,24 +262,6 @@ pub(crate) struct AgentSettings {
     pub(crate) membership: Settings<MembershipConfig>,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
-}
-
-/// What the figures of CPU and memory measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum MetricsScope {
-    /// The whole machine, as in the demo; all agents on it report the same
-    Host,
-    /// Only this process, for several agents on one machine
-    Process,
-}
-
-impl From<MetricsScope> for SampleScope {
-    fn from(scope: MetricsScope) -> Self {
-        match scope {
-            MetricsScope::Host => Self::Host,
-            MetricsScope::Process => Self::Process,
-        }
-    }
 }
 
 /// How an agent does its jobs.
@@ -467,6 +456,9 @@ pub(crate) struct UpArgs {
     /// How many agents
     #[arg(long, short = 'n', env = "MESH_AGENTS", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(2..=100))]
     pub(crate) agents: u16,
+    /// Start and drain agents as the load needs it, between these numbers, such as 2..8
+    #[arg(long, env = "MESH_AUTOSCALE", value_name = "MIN..MAX", value_parser = bounds, conflicts_with_all = ["agents", "secure"])]
+    pub(crate) autoscale: Option<SetBounds>,
     /// Where the registry listens [default: 127.0.0.1:8500, or a free port if that is taken]
     #[arg(long, env = "MESH_LISTEN", value_name = "HOST:PORT", value_parser = listen)]
     pub(crate) listen: Option<String>,

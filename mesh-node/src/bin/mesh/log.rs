@@ -23,7 +23,10 @@ use super::log_queue::LogQueue;
 /// If the thread that writes the log can't be started.
 pub(crate) fn start(cli: &Cli) -> io::Result<LogQueue> {
     let usual = match cli.command {
-        Command::Registry(_) | Command::Agent(_) | Command::Dashboard(_) => Level::Info,
+        Command::Registry(_)
+        | Command::Agent(_)
+        | Command::Autoscale(_)
+        | Command::Dashboard(_) => Level::Info,
         Command::Orchestrate(_)
         | Command::Call(_)
         | Command::Drain(_)
@@ -135,7 +138,7 @@ impl Observer for Log {
                 tracing::info!(%agent, jobs, "draining: takes no more jobs, and ends when it has none");
             }
             Note::DrainCancelled => {
-                tracing::info!(%agent, "the drain is cancelled: takes jobs again")
+                tracing::info!(%agent, "the drain is cancelled: takes jobs again");
             }
             Note::NameTaken { own, holder } => tracing::warn!(
                 %agent, %own, %holder,

@@ -5,6 +5,7 @@
 mod addresses;
 mod agent;
 mod args;
+mod autoscale;
 mod call;
 mod certs;
 mod config;
@@ -124,6 +125,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Agent(args) => agent::run(clock, &args).await,
             Command::Orchestrate(args) => orchestrate::run(clock, &args).await,
             Command::Call(args) => call::run(clock, &args).await,
+            Command::Autoscale(args) => autoscale::run(clock, &args, cli.config.as_deref()).await,
             Command::Drain(args) => drain::run(clock, &args).await,
             Command::Up(args) => up::run(clock, &args).await,
             Command::Dashboard(args) => dashboard::run(&args).await,

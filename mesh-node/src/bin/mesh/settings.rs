@@ -11,6 +11,7 @@ use mesh_core::agent::config::{AdmissionConfig, DelegationConfig, MembershipConf
 use mesh_core::conflict::Conflict;
 use mesh_core::duration::{DURATION_PATTERN, LONGEST, parse_duration};
 use mesh_core::registry::RegistryConfig;
+use mesh_core::scaling::ScalingConfig;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -77,6 +78,15 @@ impl SettingsGroup for RegistryConfig {
     }
 }
 
+impl SettingsGroup for ScalingConfig {
+    const HEADING: Option<&'static str> = Some("When the set grows and shrinks");
+
+    fn conflicts(&self) -> Vec<Conflict> {
+        // What its agents can report is checked where they are known.
+        self.conflicts(Some(1), u32::MAX)
+    }
+}
+
 /// The keys of the tables that a settings file shares with scenarios: table, key and option of
 /// each.
 pub(crate) fn shared_keys() -> Vec<(&'static str, String, String)> {
@@ -127,7 +137,7 @@ impl<G: SettingsGroup> FromArgMatches for Settings<G> {
             .map_err(|error| clap::Error::raw(ErrorKind::ValueValidation, error))?;
         match group.conflicts().first() {
             Some(conflict) => {
-                let message = format!("{}\n", as_options::<G>(&conflict.to_string(), |_| true));
+                let message = format!("{}\n", as_option::<G>(&conflict.to_string()));
                 Err(clap::Error::raw(ErrorKind::ArgumentConflict, message))
             }
             None => Ok(Self(group)),
@@ -170,6 +180,7 @@ impl Setting {
             SettingKind::Duration => "TIME",
             SettingKind::Whole { .. } | SettingKind::WholeOr { .. } => "N",
             SettingKind::Number { .. } => "X",
+            SettingKind::Words(_) => "WORD",
         };
         let kind = self.kind;
         let parser = ValueParser::new(move |text: &str| kind.read(text));
@@ -190,6 +201,8 @@ enum SettingKind {
     Whole { min: u64, max: u64 },
     /// A whole number or one word.
     WholeOr { word: String, min: u64, max: u64 },
+    /// One of these words.
+    Words(Vec<String>),
     /// A number.
     Number { min: f64, max: f64 },
     /// A switch, which is off unless it is set.
@@ -219,6 +232,10 @@ impl SettingKind {
 
     /// The kind of a schema with several branches: a number or a word.
     fn of_branches(branches: &[Value]) -> Option<Self> {
+        let words = branches.iter().map(|schema| Some(schema.get("const")?.as_str()?.to_owned()));
+        if let Some(words) = words.collect() {
+            return Some(Self::Words(words));
+        }
         let word = branches.iter().find_map(|schema| schema.get("const")?.as_str())?;
         match branches.iter().find_map(Self::of)? {
             Self::Whole { min, max } => Some(Self::WholeOr { word: word.to_owned(), min, max }),
@@ -247,6 +264,8 @@ impl SettingKind {
             Self::WholeOr { word, .. } if text == word => Ok(text.into()),
             Self::WholeOr { word, min, max } => whole(*min, *max)
                 .ok_or(format!("expected a number from {min} to {max}, or \"{word}\"")),
+            Self::Words(words) if words.iter().any(|word| word == text) => Ok(text.into()),
+            Self::Words(words) => Err(format!("expected {}", words.join(", "))),
             Self::Number { min, max } => {
                 let number = text.parse::<f64>().ok().filter(|x| (*min..=*max).contains(x));
                 let number = number.map(Value::from);
@@ -294,6 +313,11 @@ fn as_options<G: SettingsGroup>(text: &str, is_setting: impl Fn(&str) -> bool) -
         }
     }
     written
+}
+
+/// A text that names settings in backticks, with their options instead.
+pub(crate) fn as_option<G: SettingsGroup>(text: &str) -> String {
+    as_options::<G>(text, |_| true)
 }
 
 #[cfg(test)]
@@ -367,7 +391,19 @@ mod tests {
             ("orchestrate", vec!["registry", "agent", "text", "json", "watch"]),
             ("call", vec!["registry", "timeout", "json"]),
             ("drain", vec!["registry", "cancel"]),
-            ("up", vec!["agents", "listen", "secure", "text", "policy", "upstream"]),
+            (
+                "autoscale",
+                vec![
+                    "set",
+                    "registry",
+                    "out-command",
+                    "in-command",
+                    "command-timeout",
+                    "start-timeout",
+                    "interval",
+                ],
+            ),
+            ("up", vec!["agents", "autoscale", "listen", "secure", "text", "policy", "upstream"]),
         ];
         let mut program = Cli::command();
         program.build();

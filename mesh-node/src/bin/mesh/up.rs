@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, iter};
 
+use mesh_core::scaling::ScalingConfig;
 use mesh_node::http::ServerLimits;
 use mesh_node::process::browser;
 use mesh_node::process::console::{print, say};
@@ -18,13 +19,15 @@ use tokio::task::JoinSet;
 
 use super::addresses::registries;
 use super::args::{JobArgs, UpArgs};
+use super::autoscale::{Autoscaler, Platform, SetSettings, StartOutcome};
 use super::log::Log;
 use super::orchestrate::{ListedAgent, MeshClient, delegate};
 use super::remote_text::harmless;
 use super::secure_folder::{REGISTRY_NAME, SecureFolder};
 use super::security::SecurityArgs;
 use super::tls::TlsArgs;
-use super::{WrongUsage, agent, dashboard, identity, work};
+use super::values::{MetricsScope, SetBounds};
+use super::{WrongUsage, agent, autoscale, dashboard, identity, work};
 use crate::args::AgentSettings;
 
 /// Where the registry listens unless the command line says otherwise.
@@ -32,11 +35,16 @@ const REGISTRY: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8500);
 /// How long the agents of this process may take to register.
 const REGISTRATION: Duration = Duration::from_secs(10);
+/// The set that the agents of this process belong to with `--autoscale`.
+const SET: &str = "up";
+/// The time between two looks at it.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// Starts everything, delegates a first job, and serves until a signal comes.
 pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     work::check(&args.settings, &args.tls).map_err(WrongUsage)?;
+    let scaling = args.autoscale.map(|bounds| scaling(bounds, &args.settings)).transpose()?;
     let (stopping, stopped) = watch::channel(false);
     let registry = listen(args.listen.as_deref()).await?;
     let address = TokioNet::local_addr(&registry)?;
@@ -48,10 +56,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     };
     let security = doors.service(address, own, tls.open_service()?)?;
     let address = address.to_string();
-    let credentials = match &secure {
-        Some(folder) => folder.agents().open()?,
-        None => args.credentials.open()?,
-    };
+    let credentials = credentials(secure.as_ref(), args)?;
     let mut local = LocalAgents {
         clock,
         stopped,
@@ -61,6 +66,7 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
         credentials: credentials.clone(),
         agents: JoinSet::new(),
         names: BTreeSet::new(),
+        set: scaling.as_ref().map(|settings| settings.set.to_string()),
     };
     let node =
         RegistryNode::new(clock, args.leases.0.clone(), identity::incarnation(), Log::default());
@@ -73,13 +79,11 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     });
     let all = iter::once(address.clone()).chain(args.join.iter().cloned());
     let registries = registries(all).map_err(WrongUsage)?;
-    let net = security.net(&registries, credentials);
+    let net = security.net(&registries, credentials.clone());
     let scheme = net.scheme();
     print(&format!("registry      {scheme}://{address}/services\n"));
     let page = args.viewers.is_on().then(|| dashboard::url(&net, &address));
-    if let Some(page) = &page {
-        print(&format!("dashboard     {page}\n"));
-    }
+    page.iter().for_each(|page| print(&format!("dashboard     {page}\n")));
 
     // The registry of this process alone: it says when the agents of this process are listed.
     let mesh = MeshClient::new(clock, vec![address.clone()], net);
@@ -87,18 +91,22 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
 
     // After this time, each agent has sampled its CPU and memory once.
     tokio::time::sleep(args.settings.sample).await;
+    let hints = meanwhile(local.secure.as_ref(), &address, &format!("{scheme}://{}", last.url));
     let work = async {
         first_job(&mesh, &last, args).await;
-        print(&meanwhile(local.secure.as_ref(), &address, &format!("{scheme}://{}", last.url)));
+        print(&hints);
         if let Some(page) = page {
             browser::offer(page);
         }
         std::future::pending::<()>().await;
     };
+    let platform =
+        InProcess { local: &mut local, settings: &args.settings, registries: &registries };
     tokio::select! {
         biased;
         () = stop.requested() => {}
         () = work => {}
+        () = platform.keep(&mesh, credentials, scaling) => {}
     }
     let _ = stopping.send(true);
     while local.agents.join_next().await.is_some() {}
@@ -106,6 +114,62 @@ pub(super) async fn run(clock: Clock, args: &UpArgs) -> anyhow::Result<()> {
     serving.await?;
     print("stopped\n");
     Ok(())
+}
+
+/// What the agents show to others.
+fn credentials(secure: Option<&SecureFolder>, args: &UpArgs) -> anyhow::Result<Arc<Credentials>> {
+    match secure {
+        Some(folder) => folder.agents().open(),
+        None => args.credentials.open(),
+    }
+}
+
+/// What `--autoscale` asks for.
+fn scaling(bounds: SetBounds, settings: &AgentSettings) -> anyhow::Result<SetSettings> {
+    let SetBounds { min, max } = bounds;
+    let config = ScalingConfig { min: min.into(), max: max.into(), ..ScalingConfig::default() };
+    autoscale::check(&config, &settings.admission.0).map_err(WrongUsage)?;
+    Ok(SetSettings { set: SET.into(), config, interval: LOOK, start_timeout: REGISTRATION })
+}
+
+/// The agents of a set as agents of this process.
+struct InProcess<'a> {
+    local: &'a mut LocalAgents,
+    settings: &'a AgentSettings,
+    registries: &'a [String],
+}
+
+impl InProcess<'_> {
+    /// Keeps the set, if there are settings for it. Never ready.
+    async fn keep(
+        self,
+        mesh: &MeshClient,
+        credentials: Arc<Credentials>,
+        settings: Option<SetSettings>,
+    ) {
+        match settings {
+            Some(settings) => {
+                Autoscaler::new(mesh.clone(), credentials, settings, self).run().await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Platform for InProcess<'_> {
+    async fn start(&mut self, name: &str) -> anyhow::Result<Option<StartOutcome>> {
+        self.local.start(self.settings, self.registries, Some(name)).await?;
+        Ok(None)
+    }
+
+    fn abandon(&mut self, _: &str) {
+        // It registers with a registry of its own process, or this process is about to end.
+    }
+
+    fn gone(&mut self, _: &str) {
+        // Its future has ended, or ends soon.
+        while self.local.agents.try_join_next().is_some() {}
+    }
 }
 
 /// What the user may do while it runs: commands for another terminal.
@@ -131,6 +195,8 @@ struct LocalAgents {
     credentials: Arc<Credentials>,
     agents: JoinSet<()>,
     names: BTreeSet<String>,
+    /// The set that they belong to, if they are autoscaled.
+    set: Option<String>,
 }
 
 impl LocalAgents {
@@ -141,30 +207,35 @@ impl LocalAgents {
         registries: &[String],
         mesh: &MeshClient,
     ) -> anyhow::Result<ListedAgent> {
-        let others = usize::from(args.agents) - 1;
+        let agents = args.autoscale.map_or(args.agents, |bounds| bounds.min);
+        let others = usize::from(agents) - 1;
         for _ in 0..others {
-            self.start(&args.settings, registries).await?;
+            self.start(&args.settings, registries, None).await?;
         }
         mesh.await_agents(others, REGISTRATION).await?;
         // The last agent starts when all others are listed, so it finds them in its first list of
         // peers.
-        let last = self.start(&args.settings, registries).await?;
+        let last = self.start(&args.settings, registries, None).await?;
         mesh.await_agents(others + 1, REGISTRATION).await?;
         Ok(last)
     }
 
-    /// Starts one more agent, on a free port and under a name that no other one here has.
+    /// Starts one more agent, on a free port and under this name, or one that no other one here has.
     async fn start(
         &mut self,
         settings: &AgentSettings,
         registries: &[String],
+        name: Option<&str>,
     ) -> anyhow::Result<ListedAgent> {
         let seed = identity::seed();
         let mut rng = seed.child("identity").rng();
         let listener = identity::any_port(&mut rng).await?;
         let address = TokioNet::local_addr(&listener)?;
         let url = address.to_string();
-        let name = identity::name(Some(&self.names), &mut rng);
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => identity::name(Some(&self.names), &mut rng),
+        };
         self.names.insert(name.clone());
         let tls = match &self.secure {
             Some(folder) => folder.tls(&name)?,
@@ -177,7 +248,9 @@ impl LocalAgents {
         // An upstream is not of the mesh, so the authority of a moment does not vouch for it.
         let tls = self.tls.clone();
         let agent = ListedAgent { name: name.clone(), url: url.clone(), is_listed: true };
-        let new = agent::NewAgent { name, local: url.clone(), url, registries, net, tls, seed };
+        let set = self.set.clone().map(|set| (set, Some(measured(settings.metrics_scope))));
+        let local = url.clone();
+        let new = agent::NewAgent { name, local, url, registries, net, tls, seed, set };
         let node = agent::node(self.clock, settings, new).await?;
         let node = security.agent(node);
         let listener = security.listen(listener);
@@ -187,6 +260,11 @@ impl LocalAgents {
         });
         Ok(agent)
     }
+}
+
+/// What the CPU of these agents is measured of: they share a process.
+fn measured(scope: MetricsScope) -> Arc<str> {
+    agent::machine(scope).unwrap_or_else(|| format!("process-{}", std::process::id()).into())
 }
 
 /// Delegates the first job and shows what came of it.

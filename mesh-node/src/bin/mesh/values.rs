@@ -2,17 +2,53 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use mesh_core::codec::limits::MOST_OUTPUT_BYTES;
 use mesh_core::duration::parse_duration;
 use mesh_core::profile::{SITE_PATTERN, Weight, is_site};
 use mesh_core::registry::is_name;
 use mesh_core::skills::is_skill;
+use mesh_node::host::SampleScope;
 
 pub(super) fn positive(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(Duration::ZERO) => Err("expected more than 0s".to_owned()),
         other => other.map_err(|error| error.to_string()),
     }
+}
+
+/// What the figures of CPU and memory measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MetricsScope {
+    /// The whole machine, as in the demo; all agents on it report the same
+    Host,
+    /// Only this process, for several agents on one machine
+    Process,
+}
+
+impl From<MetricsScope> for SampleScope {
+    fn from(scope: MetricsScope) -> Self {
+        match scope {
+            MetricsScope::Host => Self::Host,
+            MetricsScope::Process => Self::Process,
+        }
+    }
+}
+
+/// The fewest and the most agents of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SetBounds {
+    pub(crate) min: u16,
+    pub(crate) max: u16,
+}
+
+pub(super) fn bounds(text: &str) -> Result<SetBounds, String> {
+    let expected = "expected MIN..MAX with 2 <= MIN <= MAX <= 100, such as 2..8";
+    let (min, max) = text.split_once("..").ok_or(expected)?;
+    let (min, max) = (min.trim().parse(), max.trim().parse());
+    let (Ok(min), Ok(max)) = (min, max) else { return Err(expected.to_owned()) };
+    let is_right = 2 <= min && min <= max && max <= 100;
+    is_right.then_some(SetBounds { min, max }).ok_or_else(|| expected.to_owned())
 }
 
 pub(super) fn sampling(text: &str) -> Result<Duration, String> {

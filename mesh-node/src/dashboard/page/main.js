@@ -15,6 +15,7 @@ function render(isAll) {
     describeChosen();
     showCards(agents, isAll);
     if (isDue("matrix", isAll)) showMatrix(agents);
+    showSets();
     showEvents(agents);
     if (clock.isLive) {
       showJobs(agents);

@@ -14,7 +14,7 @@ const MOST_ROWS = 200;
 const clock = { now: () => Date.now(), isLive: true, began: 0 };
 
 const board = {
-  epoch: 0, version: 0, problem: "", agents: new Map(), events: [], jobs: [],
+  epoch: 0, version: 0, problem: "", agents: new Map(), events: [], jobs: [], sets: [],
   /** When the last update came, by the clock of this machine. */
   heard: 0,
 };
@@ -48,6 +48,7 @@ function applyUpdate(update) {
   board.epoch = update.epoch;
   board.version = Math.max(isAll ? 0 : board.version, update.version);
   board.problem = update.problem || "";
+  board.sets = update.sets || [];
   board.heard = now;
   return true;
 }

@@ -14,6 +14,7 @@ use mesh_node::dashboard::BoardUpdate;
 use mesh_node::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use mesh_node::http::{Bytes, Client, ClientLimits, HeaderMap, HttpError, Method, StatusCode};
 use mesh_node::rpc::{RpcAnswer, ServiceAddress, exchange_with};
+use mesh_node::scaling::{ScaleBody, ScaledBody};
 use mesh_node::security::Credentials;
 use mesh_node::wire::{DrainBody, INDEX_HEADER, RefusedBody, listing, read_services};
 use mesh_node::{Clock, GuardedNet};
@@ -75,6 +76,13 @@ fn no_registry(address: &str, error: HttpError) -> anyhow::Error {
         _ => format!("no registry answers (to start one there: mesh registry --listen {address})"),
     };
     anyhow::Error::new(error).context(what)
+}
+
+/// What a registry says that does not do what it was asked to.
+fn refused(status: StatusCode, body: &[u8]) -> anyhow::Error {
+    let why = serde_json::from_slice::<RefusedBody>(body);
+    let why = why.map(|refused| format!(": {}", refused.error)).unwrap_or_default();
+    anyhow!("the registry answers with HTTP status {status}{why}")
 }
 
 impl AgentCallError {
@@ -161,10 +169,9 @@ impl MeshClient {
             match mark {
                 Ok((StatusCode::OK, _)) => return Ok(()),
                 Ok((StatusCode::NOT_FOUND, _)) => {}
-                Ok((status, why)) => {
+                Ok((status, body)) => {
                     is_listed = true;
-                    let error = anyhow!("the registry answers with HTTP status {status}{why}");
-                    first_error = first_error.or(Some(error));
+                    first_error = first_error.or(Some(refused(status, &body)));
                 }
                 Err(error) => first_error = first_error.or(Some(error)),
             }
@@ -175,23 +182,37 @@ impl MeshClient {
         Err(first_error.unwrap_or_else(|| anyhow!("{} no agent {name}", self.registries_list())))
     }
 
-    /// Sends a registry a request that only `admin` may make: the status of its answer, and what a
-    /// refusal says.
+    /// Asks all registries for a set of agents.
+    pub(crate) async fn scale(
+        &self,
+        body: &ScaleBody,
+        credentials: &Credentials,
+    ) -> Vec<anyhow::Result<ScaledBody>> {
+        let ask = async |registry: &String| {
+            let (status, answer) = self.administer(registry, "/scale", body, credentials).await?;
+            if status != StatusCode::OK {
+                return Err(refused(status, &answer));
+            }
+            Ok(serde_json::from_slice(&answer)?)
+        };
+        join_all(self.registries.iter().map(ask)).await
+    }
+
+    /// Sends a registry a request that only `admin` may make: the status and the body of its answer.
     async fn administer(
         &self,
         registry: &str,
         path: &str,
         body: &impl Serialize,
         credentials: &Credentials,
-    ) -> anyhow::Result<(StatusCode, String)> {
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         let key = credentials.to_administer();
         let headers: HeaderMap = key.map(|key| (AUTHORIZATION, key)).into_iter().collect();
         let body = serde_json::to_vec(body)?.into();
         let to = (registry, None);
         let answer = self.client.send_with(to, Method::POST, path, headers, body, ANSWER_TIMEOUT);
         let answer = answer.await.map_err(|error| no_registry(registry, error))?;
-        let why = serde_json::from_slice::<RefusedBody>(&answer.body);
-        Ok((answer.status, why.map(|refused| format!(": {}", refused.error)).unwrap_or_default()))
+        Ok((answer.status, answer.body))
     }
 
     /// Where the registries are, as the beginning of a sentence about what they list.
