@@ -14,5 +14,6 @@ mod rivals;
 mod schedules;
 mod signals;
 mod slots;
+mod spans;
 mod traces;
 mod world;

@@ -30,6 +30,7 @@ use super::telemetry::TelemetryDesk;
 use crate::host::JobResult;
 use crate::http::{Client, Response};
 use crate::security::AccessDoor;
+use crate::spans::SpanDesk;
 use crate::{Clock, Host, Net, Observer};
 
 /// How a request ends: with a reply, or with the failure that its client is told.
@@ -51,9 +52,9 @@ pub(super) struct AgentDriver<N, H, O> {
     /// How long a lease is taken to last if a registry does not say.
     pub(super) assumed_ttl: Duration,
     pub(super) host: H,
-    /// The agent's own metrics, which `GET /metrics` shows; its telemetry; and the observers of the
-    /// embedder.
-    pub(super) observer: (AgentMetrics, (TelemetryDesk, O)),
+    /// The agent's own metrics, which `GET /metrics` shows; its telemetry; where its spans go; and the
+    /// observers of the embedder.
+    pub(super) observer: (AgentMetrics, (TelemetryDesk, (SpanDesk, O))),
     /// The door that callers have passed; set before the agent serves, if there is one.
     pub(super) access: OnceLock<Arc<AccessDoor>>,
     started: Timestamp,
@@ -130,7 +131,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             registry_timeout,
             assumed_ttl,
             host,
-            observer: (AgentMetrics::default(), (TelemetryDesk::default(), observer)),
+            observer: (
+                AgentMetrics::default(),
+                (TelemetryDesk::default(), (SpanDesk::default(), observer)),
+            ),
             access: OnceLock::new(),
             started: clock.now(),
             state: Mutex::new(state),
@@ -218,9 +222,9 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
 
     /// The page of `GET /metrics`: what the observer has counted, and the gauges as they are now.
     pub(super) fn metrics_page(&self) -> Response {
-        let gauges = {
+        let (gauges, over_limit) = {
             let state = self.lock();
-            Gauges {
+            let gauges = Gauges {
                 load: state.agent.load(),
                 peers: state.agent.peers().len(),
                 open: state.agent.open(),
@@ -228,9 +232,11 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                 idle_callers: state.agent.idle_callers(),
                 connections: self.client.connections(),
                 uptime: self.clock.now().since(self.started),
-            }
+            };
+            (gauges, state.agent.traces_over_limit())
         };
         let mut page = self.observer.0.page(&gauges);
+        self.spans().write_metrics(&mut page, over_limit);
         if let Some(access) = self.access.get() {
             access.write_metrics(&mut page);
         }
@@ -239,6 +245,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
 
     pub(super) fn telemetry(&self) -> &TelemetryDesk {
         &self.observer.1.0
+    }
+
+    pub(super) fn spans(&self) -> &SpanDesk {
+        &self.observer.1.1.0
     }
 
     fn lock(&self) -> MutexGuard<'_, DriverState> {
@@ -266,6 +276,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             Effect::TracedNote { note, trace } => {
                 self.observer.traced(now, &self.name, &note, trace);
             }
+            Effect::Span(span) => self.observer.span(now, &self.name, &span),
             Effect::Note(note) => {
                 self.observer.agent(now, &self.name, &note);
                 if matches!(note, Note::ViewChanged { .. }) {

@@ -26,6 +26,7 @@ use crate::http::{
 };
 use crate::observer::AnsweredRequest;
 use crate::security::AccessDoor;
+use crate::spans::SpanQueue;
 use crate::{Clock, Host, Net, Observer, TokioNet};
 
 /// What an [`AgentNode`] is made of besides its settings. [`AgentParts::new`] fills in the usual
@@ -133,6 +134,14 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     pub fn telling(self, policy: &str, settings: TelemetrySettings) -> Self {
         let book = TelemetryBook::new(self.driver.clock.now()).with_policy(policy);
         self.driver.telemetry().switch_on(book, settings);
+        self
+    }
+
+    /// The same agent, which puts the spans that it records into this queue, and tells in its metrics
+    /// what became of them.
+    #[must_use]
+    pub fn exporting(self, spans: SpanQueue) -> Self {
+        self.driver.spans().switch_on(spans);
         self
     }
 

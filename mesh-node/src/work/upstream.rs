@@ -59,6 +59,16 @@ impl FromStr for HttpUrl {
 }
 
 impl HttpUrl {
+    /// `host:port`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The path, with a `/` at its beginning.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Reads what follows the scheme of a URL.
     fn after_scheme(rest: &str, port: u16) -> Option<Self> {
         let split = rest.find(['/', '?']).unwrap_or(rest.len());

@@ -1,5 +1,6 @@
 //! What can happen in a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::{Note, Peers};
@@ -7,6 +8,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
 use mesh_core::time::Timestamp;
+use mesh_core::trace::TraceSpan;
 
 use super::{RequestOutcome, SentAgain};
 use crate::faults::CrashMode;
@@ -89,6 +91,8 @@ pub enum Fact {
     PresenceChanged(Presence),
     /// An agent reports what it did or found out.
     AgentNoted(Note),
+    /// A part of a trace that an agent records has ended. Its times are those of the simulation.
+    SpanEnded(Arc<TraceSpan>),
     /// An agent has sampled its machine.
     LoadSampled {
         /// The agent's load at that time.
@@ -138,6 +142,7 @@ impl Fact {
                 | Self::MachineBusy { .. }
                 | Self::SubjobReported { .. }
                 | Self::AgentNoted(Note::Probing { .. })
+                | Self::SpanEnded(_)
         )
     }
 
@@ -145,6 +150,7 @@ impl Fact {
     pub(super) const fn is_a_report(&self) -> bool {
         match self {
             Self::AgentNoted(_)
+            | Self::SpanEnded(_)
             | Self::LoadSampled { .. }
             | Self::PeersKnown(_)
             | Self::RegistryNoted(_)
