@@ -70,7 +70,7 @@
 //!                 }
 //!                 // Here all calls and jobs end at once, so that there is nothing to stop.
 //!                 Effect::Abandon { .. } | Effect::Stop(_) => {}
-//!                 Effect::Note(_) | Effect::TracedNote { .. } => {}
+//!                 Effect::Note(_) | Effect::TracedNote { .. } | Effect::Span(_) => {}
 //!             }
 //!         }
 //!     }

@@ -118,10 +118,16 @@ impl Task {
         Self { details: Some(details), ..self }
     }
 
-    /// The same job as a part of this trace, unless its caller has named one already.
+    /// The same job as a part of this trace, unless its caller has named one already: then the two
+    /// are linked, if somebody records that.
     pub fn in_trace(mut self, trace: Arc<TraceContext>) -> Self {
-        if self.trace().is_none() {
-            self.set_trace(Some(trace));
+        match self.trace() {
+            None => self.set_trace(Some(trace)),
+            Some(own) if own.is_sampled() && *own != trace => {
+                let linked = own.linked_to(&trace).into();
+                self.set_trace(Some(linked));
+            }
+            Some(_) => {}
         }
         self
     }

@@ -64,6 +64,7 @@
 //! | an agent, a registry | [`AgentNode`], [`RegistryNode`] |
 //! | how jobs are done, and where the load figures come from | [`work`], [`host`] |
 //! | log, metrics, traces | [`observer`] |
+//! | where an agent's spans go | [`spans`] |
 //! | the page that shows a mesh | [`dashboard`] |
 //! | an HTTP service of your own; checks of keys and hosts before a body is read | [`http`] |
 //! | calls of a JSON-RPC service | [`rpc`], [`agent::call`] |
@@ -86,6 +87,7 @@ pub mod registry;
 pub mod rpc;
 pub mod scaling;
 pub mod security;
+pub mod spans;
 pub mod wire;
 pub mod work;
 

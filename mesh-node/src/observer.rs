@@ -9,7 +9,7 @@ use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
-use mesh_core::trace::TraceId;
+use mesh_core::trace::{TraceId, TraceSpan};
 
 use crate::http::StatusCode;
 
@@ -91,6 +91,11 @@ pub trait Observer: Send + Sync + 'static {
         self.agent(now, agent, note);
     }
 
+    /// A part of a trace that an agent records has ended.
+    fn span(&self, now: Timestamp, agent: &Name, span: &Arc<TraceSpan>) {
+        let _ = (now, agent, span);
+    }
+
     /// An agent has sampled its load. `open` counts its unfinished delegations and calls.
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {
         let _ = (now, agent, load, open);
@@ -144,6 +149,11 @@ macro_rules! pass_on {
         fn traced(&self, now: Timestamp, agent: &Name, note: &Note, trace: TraceId) {
             let $this = self;
             $($observer.traced(now, agent, note, trace);)+
+        }
+
+        fn span(&self, now: Timestamp, agent: &Name, span: &Arc<TraceSpan>) {
+            let $this = self;
+            $($observer.span(now, agent, span);)+
         }
 
         fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {

@@ -17,8 +17,8 @@ pub struct RunPlan<'a> {
     pub scenario: &'a Scenario,
     /// The engine that carries them out.
     pub engine: EngineKind,
-    /// Whether records keep the event log, one line per event.
-    pub trace: bool,
+    /// What the records have beside their figures.
+    pub detail: RunDetail,
 }
 
 /// How far a run has come.
@@ -39,7 +39,7 @@ impl<'a> RunPlan<'a> {
             scenario: self.scenario,
             policy,
             seed,
-            detail: if self.trace { RunDetail::Trace } else { RunDetail::Phases },
+            detail: self.detail,
         };
         let seeds = &self.scenario.seeds;
         self.scenario
@@ -177,7 +177,8 @@ demand = { kind = "constant", value = "1ms" }
     #[test]
     fn what_is_broken_off_leaves_the_seeds_that_are_complete() {
         let scenario = Scenario::parse(SCENARIO, "two.toml").unwrap();
-        let plan = RunPlan { scenario: &scenario, engine: EngineKind::Event, trace: false };
+        let plan =
+            RunPlan { scenario: &scenario, engine: EngineKind::Event, detail: RunDetail::Phases };
         let after = |most: usize| {
             let mut ended = 0;
             let records = plan.execute(|news| {

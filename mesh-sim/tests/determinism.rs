@@ -2,10 +2,14 @@
 //!
 //! If this fails, the seeds that other tests and reports name mean nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 /// A short scenario with every way in which time and chance enter a run: retries, probes, own
 /// counters, lost messages, crashes, jobs that fail, a provider at its limits, a stalled link and a
@@ -101,7 +105,7 @@ fn run(dir: &Path, seed: &str, prepare: impl FnOnce(Command) -> Command) -> File
     fs::create_dir_all(dir).unwrap();
     fs::write(&file, SCENARIO).unwrap();
     let mut command = prepare(Command::new(env!("CARGO_BIN_EXE_mesh-sim")));
-    command.arg(&file).args(["--seed", seed, "--trace", "--out"]).arg(&out);
+    command.arg(&file).args(["--seed", seed, "--trace", "--spans", "--out"]).arg(&out);
     let output = command.output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {stderr}", output.status);
@@ -152,12 +156,46 @@ fn same_bytes(engine: &str) {
         command
     });
     assert!(first.contains_key("events.jsonl") && first.contains_key("report.html"));
+    check_traces(&first);
     assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
     for (name, content) in &first {
         assert!(!content.is_empty(), "{name} is empty");
         let differs = content.iter().zip(&second[name]).position(|(a, b)| a != b);
         assert!(*content == second[name], "{name} differs from byte {differs:?} on");
     }
+}
+
+/// Others' types read the traces: each line as the body of a `POST /v1/traces`, and the document of
+/// all.
+fn check_traces(files: &Files) {
+    const EPOCH: u64 = 1_577_836_800_000_000_000;
+    let lines = std::str::from_utf8(&files["traces.jsonl"]).unwrap();
+    let mut traces = BTreeSet::new();
+    let (mut spans, mut failed) = (0, 0);
+    for line in lines.lines() {
+        let of_line = spans_of(line);
+        spans += of_line.len();
+        let ids: BTreeSet<_> = of_line.iter().map(|span| span.trace_id.clone()).collect();
+        assert_eq!(ids.len(), 1, "a line is a trace");
+        assert!(traces.insert(ids.into_iter().next()), "a trace is a line");
+        let roots: Vec<_> = of_line.iter().filter(|span| span.parent_span_id.is_empty()).collect();
+        assert_eq!((roots.len(), roots[0].kind()), (1, SpanKind::Client), "{line}");
+        failed += usize::from(roots[0].status.is_some());
+        for span in &of_line {
+            assert_eq!((span.trace_id.len(), span.span_id.len()), (16, 8));
+            assert!(EPOCH <= span.start_time_unix_nano, "{span:?}");
+            assert!(span.start_time_unix_nano <= span.end_time_unix_nano, "{span:?}");
+            assert!(span.end_time_unix_nano < EPOCH + 60_000_000_000, "{span:?}");
+        }
+    }
+    assert!(failed > 0 && traces.len() > failed, "{failed} of {}", traces.len());
+    assert_eq!(spans_of(std::str::from_utf8(&files["traces.json"]).unwrap()).len(), spans);
+}
+
+fn spans_of(document: &str) -> Vec<Span> {
+    let request: ExportTraceServiceRequest = serde_json::from_str(document).unwrap();
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).collect()
 }
 
 /// A report names a command that replays one policy alone. That must repeat what the policy did

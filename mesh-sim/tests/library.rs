@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mesh_sim::engine::to_the_end;
+use mesh_sim::engine::{RunDetail, to_the_end};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
 use mesh_sim::report::thumbnail;
@@ -62,7 +62,7 @@ fn run(file: &Path) -> (Report, Vec<String>) {
     let loaded = loaded.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     let (scenario, engine) = (loaded.scenario, EngineKind::Event);
     assert_eq!((&scenario.name, scenario.engine), (&stem(file), engine), "{}", file.display());
-    let plan = RunPlan { scenario: &scenario, engine, trace: false };
+    let plan = RunPlan { scenario: &scenario, engine, detail: RunDetail::Phases };
     let runs = plan.execute(to_the_end).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text: None };
     let name = &report.scenario.name;

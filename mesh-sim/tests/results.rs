@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mesh_sim::engine::to_the_end;
+use mesh_sim::engine::{RunDetail, to_the_end};
 use mesh_sim::estimate::usual_seeds;
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::judge::Verdict;
@@ -61,7 +61,7 @@ fn difference(stem: &str) -> Option<String> {
     let scenario = loaded.scenario.select(&seeds, &[]).unwrap();
     assert_eq!(scenario.name, stem, "the file is named as its scenario");
     let engine = scenario.engine;
-    let plan = RunPlan { scenario: &scenario, engine, trace: false };
+    let plan = RunPlan { scenario: &scenario, engine, detail: RunDetail::Phases };
     let runs = plan.execute(to_the_end).unwrap();
     let report = Report { runs, ran_by: RanBy::Engine(engine), scenario, scenario_text };
     let unexpected: Vec<_> =

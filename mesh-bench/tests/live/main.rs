@@ -7,7 +7,7 @@ mod speed;
 use std::fs;
 use std::time::Duration;
 
-use mesh_sim::engine::to_the_end;
+use mesh_sim::engine::{RunDetail, to_the_end};
 use mesh_sim::report::summary::{ClockKind, EngineName, ExperimentSummary};
 use mesh_sim::runner::RunPlan;
 use mesh_sim::scenario::{EngineKind, Scenario};
@@ -41,7 +41,8 @@ fn fault(kind: &str, at: &str, lasts: &str, more: &str) -> String {
 /// How many requests the simulation sends in a run.
 fn simulated_requests(text: &str) -> u64 {
     let scenario = Scenario::parse(text, "small.toml").unwrap();
-    let plan = RunPlan { scenario: &scenario, engine: EngineKind::Event, trace: false };
+    let plan =
+        RunPlan { scenario: &scenario, engine: EngineKind::Event, detail: RunDetail::Phases };
     plan.execute(to_the_end).unwrap()[0].requests.sent
 }
 

@@ -47,6 +47,8 @@ impl Agent {
         task.timeout = Some(budget);
         task.offer = offer;
         self.in_new_span(&mut task);
+        self.tell_choice(now, id, Some(&lease));
+        let span = self.attempt_span(id, &task);
         let note = Note::Routed {
             request: task.request,
             attempt: task.attempt,
@@ -67,7 +69,7 @@ impl Agent {
         let number = delegation.task.attempt;
         let choice = Choice { peer: Some(peer), lease, load, rtt };
         let is_copy = !delegation.attempts.is_empty();
-        delegation.attempts.push(Attempt { call, number, is_copy, choice, sent: now, until });
+        delegation.attempts.push(Attempt { call, number, is_copy, choice, sent: now, until, span });
         if delegation.task.idempotent && delegation.copies < self.config.hedge_copies() {
             let after = self.decorators.copy_after(now);
             delegation.copy_at = after.map_or(Timestamp::MAX, |after| now + after);
@@ -84,7 +86,9 @@ impl Agent {
         at: usize,
         result: Result<Reply, CallError>,
     ) {
-        let attempt = self.delegations[id].attempts.remove(at);
+        let delegation = &mut self.delegations[id];
+        let (attempt, request) = (delegation.attempts.remove(at), delegation.task.request);
+        self.tell_attempt(now, request, &attempt, &result);
         self.remember_end(now, id, &attempt, &result);
         match result {
             Ok(Reply::Work(reply)) => self.work_done(now, id, attempt, reply),
@@ -228,6 +232,7 @@ impl Agent {
         delegation.task.attempt = attempt.saturating_add(1);
         delegation.copies += 1;
         self.note_job(trace, Note::Retrying { request, attempt, reason: RetryReason::Beside });
+        self.record_reason(id, RetryReason::Beside);
         self.next_round(now, id);
         true
     }
@@ -263,6 +268,7 @@ impl Agent {
         let (request, trace) = (delegation.task.request, delegation.task.trace_id());
         delegation.task.attempt = delegation.task.attempt.saturating_add(1);
         self.note_job(trace, Note::Retrying { request, attempt: number, reason });
+        self.record_reason(id, reason);
         self.next_round(now, id);
     }
 }

@@ -18,6 +18,7 @@ use crate::profile::Profile;
 use crate::protocol::Name;
 use crate::resilience::{HealthConfig, ModifierConfig, RetryConfig};
 use crate::routing::{DEFAULT_POLICY, PolicyFactory};
+use crate::trace::TraceConfig;
 
 /// How many registries an agent may know at most. Each gets all its heartbeats.
 pub const MAX_REGISTRIES: usize = 8;
@@ -51,6 +52,8 @@ pub struct AgentConfig {
     pub registries: NonZeroUsize,
     /// Builds the agent's routing policy: a built-in one, or one of your own.
     pub policy: Arc<dyn PolicyFactory>,
+    /// Which traces it records spans of. `None`: of none, and traces are only passed on.
+    pub tracing: Option<TraceConfig>,
 }
 
 impl AgentConfig {
@@ -64,13 +67,14 @@ impl AgentConfig {
 // (rust-lang/rust#78808).
 impl PartialEq for AgentConfig {
     fn eq(&self, other: &Self) -> bool {
-        let Self { admission, profile, delegation, membership, registries, policy } = self;
+        let Self { admission, profile, delegation, membership, registries, policy, tracing } = self;
         *admission == other.admission
             && *profile == other.profile
             && *delegation == other.delegation
             && *membership == other.membership
             && *registries == other.registries
             && **policy == *other.policy
+            && *tracing == other.tracing
     }
 }
 
@@ -84,6 +88,7 @@ impl Default for AgentConfig {
             membership: MembershipConfig::default(),
             registries: NonZeroUsize::MIN,
             policy: Arc::new(DEFAULT_POLICY.defaults()),
+            tracing: None,
         }
     }
 }

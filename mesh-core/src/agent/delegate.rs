@@ -15,6 +15,7 @@ use super::effect::{CallId, DelegationId, Effect, Ticket};
 use super::failure::{CallError, Failure, FailureKind, TriedPeers};
 use super::note::{Ending, Note};
 use super::timers::Timer;
+use super::tracing::TracedChoice;
 use super::view::PassedOver;
 use crate::Few;
 use crate::protocol::{Name, Reply, Task};
@@ -92,17 +93,10 @@ impl Agent {
         mut task: Task,
     ) -> Option<DelegationId> {
         let limits = self.config.admission;
-        // Agents that delegate to each other in a circle stop here.
-        if task.depth >= limits.max_depth {
-            self.reply(ticket, Err(Failure::TooDeep { max: limits.max_depth }));
-            return None;
-        }
-        if self.delegations.len() >= self.config.delegation.max_open as usize {
-            self.reply(ticket, Err(Failure::Busy));
-            return None;
-        }
-        if let Err(retry_after) = self.decorators.may_begin(now) {
-            self.reply(ticket, Err(Failure::Throttled { retry_after }));
+        let spans = self.receive_delegation(now, &mut task);
+        if let Err(failure) = self.may_delegate(now, &task) {
+            self.tell_refused_delegation(now, &task, spans, &failure);
+            self.reply(ticket, Err(failure));
             return None;
         }
         task.depth += 1;
@@ -123,10 +117,25 @@ impl Agent {
             copy_at: Timestamp::MAX,
             held: None,
             attempts: SmallVec::new(),
+            spans,
         }));
         self.next_round(now, id);
         // The first round may have ended it at once: there is no peer, or no time.
         self.delegations.contains_key(id).then_some(id)
+    }
+
+    /// Whether a delegation may begin.
+    fn may_delegate(&mut self, now: Timestamp, task: &Task) -> Result<(), Failure> {
+        let max = self.config.admission.max_depth;
+        // Agents that delegate to each other in a circle stop here.
+        if task.depth >= max {
+            return Err(Failure::TooDeep { max });
+        }
+        if self.delegations.len() >= self.config.delegation.max_open as usize {
+            return Err(Failure::Busy);
+        }
+        let may_begin = self.decorators.may_begin(now);
+        may_begin.map_err(|retry_after| Failure::Throttled { retry_after })
     }
 
     /// A timer of a delegation has come up: handles what is due by now.
@@ -155,8 +164,11 @@ impl Agent {
 
     /// The request's time is over: what is open counts as unanswered, also for the peers' health.
     fn deadline_passed(&mut self, now: Timestamp, id: DelegationId) {
-        let attempts = std::mem::take(&mut self.delegations[id].attempts);
+        let delegation = &mut self.delegations[id];
+        let request = delegation.task.request;
+        let attempts = std::mem::take(&mut delegation.attempts);
         for attempt in &attempts {
+            self.tell_attempt(now, request, attempt, &Err(CallError::NoAnswer));
             self.remember_end(now, id, attempt, &Err(CallError::NoAnswer));
         }
         attempts.iter().for_each(|attempt| self.abandon(id, attempt.call));
@@ -167,6 +179,7 @@ impl Agent {
     /// that the choice needs.
     pub(super) fn next_round(&mut self, now: Timestamp, id: DelegationId) {
         self.delegations[id].rounds += 1;
+        self.record_round(now, id);
         let opening = self.open_round(now, id);
         self.begin_round(now, id, opening);
     }
@@ -202,6 +215,19 @@ impl Agent {
 
     /// Asks the policy for a shortlist, and for its choice if that needs no probes.
     fn open_round(&mut self, now: Timestamp, id: DelegationId) -> RoundOpening {
+        let mut basis = TracedChoice::default();
+        let opening = self.choose(now, id, &mut basis);
+        self.record_basis(id, basis);
+        opening
+    }
+
+    /// As [`Self::open_round`], and tells what the choice is made by.
+    fn choose(
+        &mut self,
+        now: Timestamp,
+        id: DelegationId,
+        basis: &mut TracedChoice,
+    ) -> RoundOpening {
         self.build_chooser(now);
         self.prepare_choice(now);
         let delegation = &self.delegations[id];
@@ -226,12 +252,16 @@ impl Agent {
             return RoundOpening::Hold;
         }
         let signal = policy.signal();
+        (basis.eligible, basis.signal) = (eligible.len() as u32, signal);
         // Nothing is left to choose, and nobody reads what is known of the only candidate.
         if let Some(lease) = eligible.only(&shortlist).filter(|_| signal != Signal::Probes) {
             if eligible.len() == 1 && !knowledge.is_last_resort {
                 log.chosen(ChoiceReason::OnlyPeer, None);
             } else {
                 log.named(policy.basis(), knowledge.is_last_resort);
+            }
+            if signal == Signal::Reports && delegation.spans.is_some() {
+                basis.age = knowledge.of(lease).load().map(|load| load.age);
             }
             return RoundOpening::Send(lease.clone());
         }
@@ -243,6 +273,9 @@ impl Agent {
         let candidates: Few<Candidate> = peers.iter().map(|lease| knowledge.of(lease)).collect();
         let best = policy.choose(now, &candidates, rng);
         log.compared(&candidates, best, (signal, policy.basis(), knowledge.is_last_resort));
+        if signal == Signal::Reports {
+            basis.age = candidates[best].load().map(|load| load.age);
+        }
         RoundOpening::Send(peers[best].clone())
     }
 
@@ -305,6 +338,7 @@ impl Agent {
     /// No further attempt can be made. The delegation fails, unless an open attempt may still be
     /// answered.
     pub(super) fn give_up(&mut self, now: Timestamp, id: DelegationId, failure: Failure) {
+        self.tell_choice(now, id, None);
         if self.delegations[id].attempts.is_empty() {
             self.finish(now, id, Err(failure));
         } else {
@@ -336,20 +370,24 @@ impl Agent {
         id: DelegationId,
         answer: Result<Reply, Failure>,
     ) {
-        if let Some(ticket) = self.end_delegation(now, id, Ending::of(&answer)) {
+        let failure = answer.as_ref().err();
+        if let Some(ticket) = self.end_delegation(now, id, Ending::of(&answer), failure) {
             self.reply(ticket, answer);
         }
     }
 
     /// Removes a delegation and abandons its open calls, which say nothing about the peers' health.
-    /// Gives back the ticket of the request to answer.
+    /// Gives back the ticket of the request to answer. `failure` is what its caller is told, if it
+    /// failed.
     pub(super) fn end_delegation(
         &mut self,
         now: Timestamp,
         id: DelegationId,
         outcome: Ending,
+        failure: Option<&Failure>,
     ) -> Option<Ticket> {
         let delegation = self.delegations.remove(id)?;
+        self.tell_delegation(now, &delegation, outcome, failure);
         self.let_go(delegation.held);
         let (symptom, skill, able) = (Symptom::None, None, self.view.len());
         let (request, trace) = (delegation.task.request, delegation.task.trace_id());

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::asking::HoldKey;
 use super::effect::Ticket;
 use super::failure::{Failure, TriedPeers};
+use super::tracing::{AttemptSpan, DelegationSpans};
 use crate::Few;
 use crate::load::LoadReport;
 use crate::protocol::{ChosenPeer, Task};
@@ -47,6 +48,8 @@ pub(super) struct Delegation {
     pub(super) held: Option<HoldKey>,
     /// Attempts that have no answer yet, the oldest first.
     pub(super) attempts: SmallVec<[Attempt; 1]>,
+    /// What is recorded of it, if it is recorded.
+    pub(super) spans: Option<Box<DelegationSpans>>,
 }
 
 /// The probes of one round, to all peers on the shortlist. The choice waits for their results.
@@ -77,6 +80,8 @@ pub(super) struct Attempt {
     pub(super) sent: Timestamp,
     /// The attempt is given up then: at its own timeout or at the delegation's deadline.
     pub(super) until: Timestamp,
+    /// What is recorded of it, if the delegation is recorded.
+    pub(super) span: Option<AttemptSpan>,
 }
 
 /// A call to a peer, a probe or an attempt, that has no result yet.

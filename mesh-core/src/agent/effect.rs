@@ -12,7 +12,7 @@ use crate::protocol::{Name, Reply, Request, Task};
 use crate::registry::Registration;
 use crate::roster::{ListedLease, Listing};
 use crate::time::Timestamp;
-use crate::trace::TraceId;
+use crate::trace::{TraceId, TraceSpan};
 
 new_key_type! {
     /// Names a job that the agent holds, running or queued.
@@ -105,6 +105,9 @@ pub enum Effect {
         /// The trace of the job.
         trace: TraceId,
     },
+    /// A part of a trace that is recorded has ended; there is nothing to do about it. Only an agent
+    /// with [`AgentConfig::tracing`](super::AgentConfig::tracing) tells of it.
+    Span(Arc<TraceSpan>),
 }
 
 /// What an agent asks of a registry.

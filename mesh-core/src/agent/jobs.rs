@@ -7,6 +7,7 @@ use slotmap::SlotMap;
 
 use super::config::AdmissionConfig;
 use super::effect::{JobId, Ticket};
+use super::tracing::JobSpans;
 use crate::protocol::Task;
 use crate::time::Timestamp;
 
@@ -25,6 +26,8 @@ pub(super) struct Job {
     pub(super) in_flight: u32,
     /// Whether it has a slot; else it is queued.
     pub(super) running: bool,
+    /// What is recorded of it, if it is recorded.
+    pub(super) spans: Option<Box<JobSpans>>,
 }
 
 impl Job {
@@ -80,6 +83,10 @@ impl AdmittedJobs {
         self.jobs.get(id)
     }
 
+    pub(super) fn get_mut(&mut self, id: JobId) -> Option<&mut Job> {
+        self.jobs.get_mut(id)
+    }
+
     /// Admits a job if there is room for it.
     pub(super) fn admit(
         &mut self,
@@ -96,7 +103,8 @@ impl AdmittedJobs {
         }
         let deadline = now + task.timeout.unwrap_or(limits.default_timeout);
         let in_flight = self.in_flight();
-        let job = Job { ticket, task, received: now, started: now, deadline, in_flight, running };
+        let (received, started, spans) = (now, now, None);
+        let job = Job { ticket, task, received, started, deadline, in_flight, running, spans };
         let id = self.jobs.insert(job);
         if running {
             self.running += 1;

@@ -71,6 +71,7 @@ use self::jobs::AdmittedJobs;
 use self::membership::Membership;
 use self::service_log::{ServedHow, ServiceLog};
 use self::timers::Timer;
+use self::tracing::SpanRecorder;
 use self::trust::ListTrust;
 use self::view::View;
 use crate::VERSION;
@@ -96,6 +97,8 @@ pub struct Agent {
     seed: Seed,
     /// Draws the span ids of jobs that belong to a trace; `None` until there is one.
     span_ids: Option<Box<Rng>>,
+    /// `None` if it records no traces.
+    recorder: Option<Box<SpanRecorder>>,
     /// `None` until the agent delegates for the first time: many agents of a mesh only work.
     chooser: Option<Box<Chooser>>,
     /// What the policy wants to be told; nothing while there is no policy. A copy, so that events
@@ -149,6 +152,7 @@ impl Agent {
             name,
             seed: seed.child("routing"),
             span_ids: None,
+            recorder: config.tracing.map(|config| SpanRecorder::new(now, config).into()),
             chooser: None,
             interests: Interests::NONE,
             jobs: AdmittedJobs::default(),
@@ -215,12 +219,12 @@ impl Agent {
     pub fn handle_cancel(&mut self, now: Timestamp, handle: RequestHandle) {
         match handle {
             RequestHandle::Job(id) => {
-                self.take_job(id, Ending::Cancelled);
+                self.take_job(now, id, Ending::Cancelled, None);
                 self.start_jobs(now);
             }
             RequestHandle::Waiter(id) => self.waiter_left(id),
             RequestHandle::Delegation(id) => {
-                self.end_delegation(now, id, Ending::Cancelled);
+                self.end_delegation(now, id, Ending::Cancelled, None);
                 self.serve_policy(now);
             }
         }
@@ -234,7 +238,8 @@ impl Agent {
         id: JobId,
         result: Result<Arc<RawValue>, Failure>,
     ) {
-        let Some(job) = self.remove_job(id, Ending::of(&result)) else { return };
+        let (outcome, failure) = (Ending::of(&result), result.as_ref().err());
+        let Some(job) = self.remove_job(now, id, outcome, failure) else { return };
         if self.config.admission.busy_hint {
             self.jobs.learn(now, &job);
         }

@@ -68,13 +68,14 @@ impl Agent {
         let CallId { delegation: id, number } = call;
         let Some(delegation) = self.delegations.get_mut(id) else { return };
         let Some(round) = &mut delegation.probing else { return };
-        let sent = round.sent;
+        let (sent, until) = (round.sent, round.until);
         let Some(probe) = round.probe(number) else { return };
         if !matches!(probe.state, ProbeState::Pending(_)) {
             // A repeated result.
             return;
         }
         self.open_calls -= 1;
+        let recorded = delegation.spans.as_ref().map(|_| probe.lease.clone());
         // `None`: the peer has left the list since. Then nothing is remembered of this probe.
         let (peer, symptom) = (probe.peer, symptom::of_probe(&result));
         let able = self.view.len();
@@ -114,6 +115,9 @@ impl Agent {
         }
         if let Some((change, peer)) = change {
             self.health_changed(peer, change);
+        }
+        if let Some(lease) = recorded {
+            self.tell_probe((sent, now, until), id, &lease, &result);
         }
         if is_last {
             self.conclude_probes(now, id);
@@ -158,6 +162,8 @@ impl Agent {
         // A peer that was silent for the whole time counts as down, here and in all other
         // delegations.
         for (peer, lease) in silent {
+            let times = (round.sent, now, round.until);
+            self.tell_probe(times, id, &lease, &Err(CallError::NoAnswer));
             let symptom = symptom::of_probe(&Err(CallError::NoAnswer));
             self.diagnose(now, &lease, symptom, None, JobTime::Unknown);
             self.tell_policy(
@@ -173,8 +179,9 @@ impl Agent {
         let Some(Chooser { policy, rng, log, .. }) = self.chooser.as_deref_mut() else { return };
         let best = policy.choose(now, &candidates, rng);
         log.probes_compared(&candidates, best, (asked, is_last_resort));
-        let lease = answered.swap_remove(best);
-        self.send_work(now, id, lease, candidates[best].load().map(|known| known.value));
+        let (lease, load) = (answered.swap_remove(best), candidates[best].load());
+        self.record_age(id, load.map(|known| known.age));
+        self.send_work(now, id, lease, load.map(|known| known.value));
     }
 
     /// A peer was silent for as long as a probe may take. Other delegations that probe it at this

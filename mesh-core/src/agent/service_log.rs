@@ -163,6 +163,7 @@ mod tests {
             deadline: Timestamp::MAX,
             in_flight,
             running: true,
+            spans: None,
         }
     }
 

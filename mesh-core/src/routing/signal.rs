@@ -18,6 +18,18 @@ pub enum Signal {
     Reports,
 }
 
+impl Signal {
+    /// A short name for traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::OwnCounters => OWN.name,
+            Self::Probes => PROBES.name,
+            Self::Reports => REPORTS.name,
+        }
+    }
+}
+
 const POOL: Word = Word {
     name: "pool",
     summary: "Results of earlier probes: some peers are probed for each job, which does not wait.",

@@ -10,6 +10,7 @@ use crate::load::LoadReport;
 use crate::protocol::Name;
 use crate::registry::is_name;
 use crate::time::Timestamp;
+use crate::trace::TraceId;
 
 /// The most peers that a book remembers. Of more, it forgets the one that it has dealt with least
 /// recently.
@@ -44,7 +45,7 @@ pub enum AttemptEnd {
 ///
 /// let mut book = TelemetryBook::new(Timestamp::ZERO);
 /// let later = Timestamp::ZERO + Duration::from_secs(1);
-/// book.attempt_ended(later, &"bob".into(), AttemptEnd::Done, Duration::from_millis(300));
+/// book.attempt_ended(later, &"bob".into(), (AttemptEnd::Done, None), Duration::from_millis(300));
 /// book.round_trip(later, &"bob".into(), Duration::from_millis(2));
 /// let telemetry = book.report(later);
 /// assert_eq!((&*telemetry.edges[0].to, telemetry.edges[0].rtt_ms), ("bob", Some(2.0)));
@@ -105,14 +106,23 @@ impl TelemetryBook {
         self.served.ended(now, is_done, took);
     }
 
-    /// A job that the agent sent to a peer has ended after this time.
-    pub fn attempt_ended(&mut self, now: Timestamp, peer: &Name, end: AttemptEnd, took: Duration) {
+    /// A job of this trace that the agent sent to a peer has ended after this time.
+    pub fn attempt_ended(
+        &mut self,
+        now: Timestamp,
+        peer: &Name,
+        (end, trace): (AttemptEnd, Option<TraceId>),
+        took: Duration,
+    ) {
         self.edge(now, peer).jobs.ended(now, end == AttemptEnd::Done, took);
         let (event, reason) = match end {
             AttemptEnd::Done => (TelemetryEvent::Done, None),
             AttemptEnd::Failed(reason) => (TelemetryEvent::Failed, Some(reason)),
         };
         self.note(now, event, Some(peer), reason, Some(took));
+        if let (Some(trace), Some((_, entry))) = (trace, self.recent.back_mut()) {
+            entry.trace = Some(trace.to_string().into());
+        }
     }
 
     /// A delegation has failed for this reason, without a peer that got the job.
@@ -278,9 +288,9 @@ mod tests {
         let mut book = TelemetryBook::new(at(0)).with_policy("random");
         let (b, c): (Name, Name) = ("b".into(), "c".into());
         for _ in 0..10 {
-            book.attempt_ended(at(1000), &b, AttemptEnd::Done, ms(80));
+            book.attempt_ended(at(1000), &b, (AttemptEnd::Done, None), ms(80));
         }
-        book.attempt_ended(at(2000), &b, AttemptEnd::Failed("no_answer"), ms(900));
+        book.attempt_ended(at(2000), &b, (AttemptEnd::Failed("no_answer"), None), ms(900));
         book.round_trip(at(2000), &c, ms(9));
         book.round_trip(at(3000), &c, ms(4));
         book.round_trip(at(4000), &c, ms(7));
@@ -312,7 +322,7 @@ mod tests {
         for peer in 0..1000_u64 {
             let name: Name = format!("agent-{peer:03}").into();
             for _ in 0..1 + 9 * u64::from(peer % 100 == 99) {
-                book.attempt_ended(at(peer), &name, AttemptEnd::Done, ms(peer));
+                book.attempt_ended(at(peer), &name, (AttemptEnd::Done, None), ms(peer));
                 book.round_trip(at(peer), &name, ms(2));
             }
         }
@@ -334,7 +344,7 @@ mod tests {
         };
         let turns: Vec<_> = (0..4).filter_map(|_| next(&mut book, 0)).collect();
         assert_eq!(turns, ["a", "b", "c", "a"]);
-        book.attempt_ended(at(10), &"c".into(), AttemptEnd::Done, ms(1));
+        book.attempt_ended(at(10), &"c".into(), (AttemptEnd::Done, None), ms(1));
         assert_eq!(next(&mut book, 20).as_deref(), Some("c"), "it gets jobs");
         book.round_trip(at(20), &"c".into(), ms(1));
         assert_eq!(next(&mut book, 30).as_deref(), Some("b"), "in turn again");
@@ -350,7 +360,7 @@ mod tests {
         };
         for now in [0, 40_000] {
             for busy in &names[..2] {
-                book.attempt_ended(at(now), busy, AttemptEnd::Failed("no_answer"), ms(1));
+                book.attempt_ended(at(now), busy, (AttemptEnd::Failed("no_answer"), None), ms(1));
             }
             // Nobody answers.
             let turns: Vec<_> = (0..5).filter_map(|step| next(&mut book, now + step)).collect();
@@ -364,14 +374,14 @@ mod tests {
         let mut book = TelemetryBook::new(at(0));
         let (a, b): (Name, Name) = ("a".into(), "b".into());
         for peer in [&a, &b] {
-            book.attempt_ended(at(1), peer, AttemptEnd::Done, ms(1));
+            book.attempt_ended(at(1), peer, (AttemptEnd::Done, None), ms(1));
             book.round_trip(at(1), peer, ms(2));
         }
         let day = 24 * 3_600_000;
         let read = |telemetry: Telemetry| Telemetry::read(&telemetry.to_json()).expect("telemetry");
         let told = read(book.report(at(day)));
         assert_eq!((told.recent.len(), told.edges.len()), (2, 2), "less than a day");
-        book.attempt_ended(at(31 * day), &b, AttemptEnd::Done, ms(1));
+        book.attempt_ended(at(31 * day), &b, (AttemptEnd::Done, None), ms(1));
         book.served(at(31 * day), true, Duration::MAX);
         let told = read(book.report(at(31 * day)));
         assert_eq!((told.recent.len(), told.edges.len()), (1, 1));

@@ -5,16 +5,26 @@
 //! it got: the same trace, with another parent. A value that breaks the rules counts as none, so
 //! that no caller can break a call with it.
 //!
+//! A [`TraceSpan`] is what an agent records of a trace, [`TraceSampler`] decides of which, and
+//! [`otlp`] writes spans as OpenTelemetry's collectors and viewers read them.
+//!
 //! The rules are those of [w3c/trace-context](https://www.w3.org/TR/trace-context-2/), level 2;
 //! `tests` has the cases of its test suite.
 
+pub mod attributes;
+pub mod otlp;
 mod parent;
+mod sampling;
+mod span;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+
+pub use self::sampling::{TraceConfig, TraceSampler};
+pub use self::span::{SpanKind, SpanPlace, SpanValue, TraceSpan};
 
 use crate::seed::Rng;
 
@@ -42,6 +52,12 @@ impl TraceId {
         (bytes != [0; 16]).then_some(Self(bytes))
     }
 
+    /// The number that the right-most 56 bits make. In ids that are random they are random, too.
+    pub const fn random_bits(self) -> u64 {
+        let [.., a, b, c, d, e, f, g] = self.0;
+        u64::from_be_bytes([0, a, b, c, d, e, f, g])
+    }
+
     /// A random id.
     fn draw(rng: &mut Rng) -> Self {
         loop {
@@ -60,7 +76,7 @@ impl SpanId {
     }
 
     /// A random id.
-    fn draw(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
         loop {
             if let Some(id) = Self::new(rng.next_u64().to_be_bytes()) {
                 return id;
@@ -117,6 +133,8 @@ pub struct TraceContext {
     /// The members of `tracestate`, separated by commas; `None` if there are none. Shared, because
     /// children have the same.
     state: Option<Arc<str>>,
+    /// The trace and the span that the headers of the call named, where its params name another.
+    link: Option<(TraceId, SpanId)>,
 }
 
 impl TraceContext {
@@ -124,13 +142,14 @@ impl TraceContext {
     /// records it.
     pub fn root(rng: &mut Rng, is_sampled: bool) -> Self {
         let flags = RANDOM | if is_sampled { SAMPLED } else { 0 };
-        Self { trace: TraceId::draw(rng), parent: SpanId::draw(rng), flags, state: None }
+        let (trace, parent) = (TraceId::draw(rng), SpanId::draw(rng));
+        Self { trace, parent, flags, state: None, link: None }
     }
 
     /// The context that whoever was called in this one sends on: another parent, all else the same.
     #[must_use]
     pub fn child(&self, rng: &mut Rng) -> Self {
-        Self { parent: SpanId::draw(rng), ..self.clone() }
+        Self { parent: SpanId::draw(rng), link: None, ..self.clone() }
     }
 
     /// Reads the two fields; `None` if `traceparent` is not valid. A `tracestate` that is not valid
@@ -150,7 +169,30 @@ impl TraceContext {
         let (only, None) = (lines.next()?, lines.next()) else { return None };
         let (trace, parent, flags) = parent::parse(only.as_ref())?;
         let state = state::join(tracestate).map(Arc::from);
-        Some(Self { trace, parent, flags: flags & (SAMPLED | RANDOM), state })
+        Some(Self { trace, parent, flags: flags & (SAMPLED | RANDOM), state, link: None })
+    }
+
+    /// The same context, of a trace that nobody records from here on. It is that of a child: the
+    /// rules demand another parent where the flag changes.
+    #[must_use]
+    pub fn unsampled_child(&self, rng: &mut Rng) -> Self {
+        Self { flags: self.flags & !SAMPLED, ..self.child(rng) }
+    }
+
+    /// The same context of a call that named `other` as well. Only spans tell of it: it is not sent
+    /// on.
+    #[must_use]
+    pub fn linked_to(&self, other: &Self) -> Self {
+        Self { link: Some((other.trace, other.parent)), ..self.clone() }
+    }
+
+    /// The trace and the span that the call named as well.
+    pub const fn link(&self) -> Option<(TraceId, SpanId)> {
+        self.link
+    }
+
+    fn with_state(self, state: Arc<str>) -> Self {
+        Self { state: Some(state), ..self }
     }
 
     /// The trace.

@@ -20,6 +20,7 @@ use mesh_core::resilience::RetryConfig;
 use mesh_core::roster::{ListedLease, Listing};
 use mesh_core::routing::{PolicyFactory, PolicySettings};
 use mesh_core::seed::Seed;
+use mesh_core::trace::TraceSpan;
 use serde_json::value::RawValue;
 
 /// The name of the agent under test.
@@ -59,6 +60,7 @@ pub(crate) struct Driver {
     /// Calls to the registry without an answer: when each was made, and its number.
     pub(crate) registry: Vec<(Timestamp, u64, RegistryRequest)>,
     pub(crate) notes: Vec<Note>,
+    pub(crate) spans: Vec<Arc<TraceSpan>>,
     tickets: Ticket,
 }
 
@@ -138,6 +140,7 @@ impl Driver {
             stopped: Vec::new(),
             registry: Vec::new(),
             notes: Vec::new(),
+            spans: Vec::new(),
             tickets: 0,
         };
         driver.agent.handle_timeout(now);
@@ -315,6 +318,7 @@ impl Driver {
                     self.registry.push((self.now, call, request));
                 }
                 Effect::Note(note) | Effect::TracedNote { note, .. } => self.notes.push(note),
+                Effect::Span(span) => self.spans.push(span),
             }
         }
     }

@@ -15,5 +15,6 @@ mod rivals;
 mod schedules;
 mod signals;
 mod slots;
+mod spans;
 mod traces;
 mod world;

@@ -187,6 +187,7 @@ impl Mesh {
                     }
                 }
                 Effect::Note(note) | Effect::TracedNote { note, .. } => process.notes.push(note),
+                Effect::Span(_) => {}
                 _ => {}
             }
         }

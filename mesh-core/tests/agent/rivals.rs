@@ -95,6 +95,7 @@ impl Rivals {
                     process.agent.handle_registry_reply(self.now, call, reply);
                 }
                 Effect::Note(note) | Effect::TracedNote { note, .. } => process.notes.push(note),
+                Effect::Span(_) => {}
                 _ => {}
             }
         }

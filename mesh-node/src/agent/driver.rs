@@ -31,6 +31,7 @@ use crate::host::JobResult;
 use crate::http::{Client, Response};
 use crate::scaling::MemberBody;
 use crate::security::AccessDoor;
+use crate::spans::SpanDesk;
 use crate::{Clock, Host, Net, Observer};
 
 /// How a request ends: with a reply, or with the failure that its client is told.
@@ -52,9 +53,9 @@ pub(super) struct AgentDriver<N, H, O> {
     /// How long a lease is taken to last if a registry does not say.
     pub(super) assumed_ttl: Duration,
     pub(super) host: H,
-    /// The agent's own metrics, which `GET /metrics` shows; its telemetry; and the observers of the
-    /// embedder.
-    pub(super) observer: (AgentMetrics, (TelemetryDesk, O)),
+    /// The agent's own metrics, which `GET /metrics` shows; its telemetry; where its spans go; and the
+    /// observers of the embedder.
+    pub(super) observer: (AgentMetrics, (TelemetryDesk, (SpanDesk, O))),
     /// The door that callers have passed; set before the agent serves, if there is one.
     pub(super) access: OnceLock<Arc<AccessDoor>>,
     /// The set that the agent belongs to, and what its CPU is measured of if not of it alone; set
@@ -137,7 +138,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             registry_timeout,
             assumed_ttl,
             host,
-            observer: (AgentMetrics::default(), (TelemetryDesk::default(), observer)),
+            observer: (
+                AgentMetrics::default(),
+                (TelemetryDesk::default(), (SpanDesk::default(), observer)),
+            ),
             access: OnceLock::new(),
             set: OnceLock::new(),
             started: clock.now(),
@@ -258,11 +262,11 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
 
     /// The page of `GET /metrics`: what the observer has counted, and the gauges as they are now.
     pub(super) fn metrics_page(&self) -> Response {
-        let gauges = {
+        let (gauges, over_limit) = {
             let (state, now) = (self.lock(), self.clock.now());
             let agent = &state.agent;
             let config = agent.config();
-            Gauges {
+            let gauges = Gauges {
                 load: agent.load(),
                 slots: config.admission.concurrency.limit(),
                 queue_limit: config.admission.queue,
@@ -279,9 +283,11 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
                     aside: agent.peers_aside(now),
                     retries_left: agent.retries_left(now),
                 },
-            }
+            };
+            (gauges, agent.traces_over_limit())
         };
         let mut page = self.observer.0.page(&gauges);
+        self.spans().write_metrics(&mut page, over_limit);
         if let Some(access) = self.access.get() {
             access.write_metrics(&mut page);
         }
@@ -290,6 +296,10 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
 
     pub(super) fn telemetry(&self) -> &TelemetryDesk {
         &self.observer.1.0
+    }
+
+    pub(super) fn spans(&self) -> &SpanDesk {
+        &self.observer.1.1.0
     }
 
     fn lock(&self) -> MutexGuard<'_, DriverState> {
@@ -320,6 +330,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
             Effect::TracedNote { note, trace } => {
                 self.observer.traced(now, &self.name, &note, trace);
             }
+            Effect::Span(span) => self.observer.span(now, &self.name, &span),
             Effect::Note(note) => {
                 self.observer.agent(now, &self.name, &note);
                 match note {

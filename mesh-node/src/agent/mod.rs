@@ -27,6 +27,7 @@ use crate::http::{
 };
 use crate::observer::AnsweredRequest;
 use crate::security::AccessDoor;
+use crate::spans::SpanQueue;
 use crate::{Clock, Host, Net, Observer, TokioNet};
 
 /// What an [`AgentNode`] is made of besides its settings. [`AgentParts::new`] fills in the usual
@@ -143,6 +144,14 @@ impl<N: Net, H: Host, O: Observer> AgentNode<N, H, O> {
     pub fn of_set(self, set: &str, machine: Option<Arc<str>>) -> Self {
         // It fails if the agent belongs to a set already.
         let _ = self.driver.set.set((set.into(), machine));
+        self
+    }
+
+    /// The same agent, which puts the spans that it records into this queue, and tells in its metrics
+    /// what became of them.
+    #[must_use]
+    pub fn exporting(self, spans: SpanQueue) -> Self {
+        self.driver.spans().switch_on(spans);
         self
     }
 

@@ -11,6 +11,7 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::{Name, Reply, Request};
 use mesh_core::roster::ListedLease;
 use mesh_core::telemetry::{AttemptEnd, TelemetryBook};
+use mesh_core::trace::TraceId;
 use serde_json::value::RawValue;
 
 use super::driver::AgentDriver;
@@ -132,6 +133,7 @@ struct OpenCall<'a> {
     clock: Clock,
     peer: &'a Name,
     is_job: bool,
+    trace: Option<TraceId>,
     sent: Timestamp,
     until: Timestamp,
     is_over: bool,
@@ -145,12 +147,12 @@ impl OpenCall<'_> {
         let mut book = self.desk.book();
         match result {
             Ok(Reply::Work(reply)) => {
-                book.attempt_ended(now, self.peer, AttemptEnd::Done, took);
+                book.attempt_ended(now, self.peer, (AttemptEnd::Done, self.trace), took);
                 book.round_trip(now, self.peer, took.saturating_sub(reply.latency));
             }
             Ok(Reply::Info(_) | Reply::Service(_)) => book.round_trip(now, self.peer, took),
             Err(error) if self.is_job => {
-                let end = AttemptEnd::Failed(reason(error));
+                let end = (AttemptEnd::Failed(reason(error)), self.trace);
                 book.attempt_ended(now, self.peer, end, took);
             }
             // An answer to `idle` comes when there is a free slot.
@@ -163,7 +165,7 @@ impl Drop for OpenCall<'_> {
     fn drop(&mut self) {
         let now = self.clock.now();
         if self.is_job && !self.is_over && now >= self.until {
-            let end = AttemptEnd::Failed(RetryReason::NoAnswer.name());
+            let end = (AttemptEnd::Failed(RetryReason::NoAnswer.name()), self.trace);
             self.desk.book().attempt_ended(now, self.peer, end, now.since(self.sent));
         }
     }
@@ -194,7 +196,8 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         let Some(desk) = self.desk() else { return self.call_peer(to, request, until).await };
         let (is_job, sent) = (!request.is_probe(), self.clock.now());
         let (clock, name) = (self.clock, &peer.name);
-        let mut open = OpenCall { desk, clock, peer: name, is_job, sent, until, is_over: false };
+        let (trace, is_over) = (request.trace_id(), false);
+        let mut open = OpenCall { desk, clock, peer: name, is_job, trace, sent, until, is_over };
         let result = self.call_peer(to, request, until).await;
         open.ended(&result);
         result

@@ -31,7 +31,9 @@ use hyper::header::RETRY_AFTER;
 use mesh_core::Timestamp;
 use mesh_core::protocol::Name;
 use mesh_core::registry::LeaseNote;
+use mesh_core::seed::{Rng, Seed};
 use mesh_core::telemetry::Telemetry;
+use mesh_core::trace::TraceContext;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -104,6 +106,8 @@ pub struct Dashboard {
     asked: Mutex<Option<Timestamp>>,
     agents: Box<dyn CallAgents>,
     jobs: Semaphore,
+    /// Draws the traces of the jobs that people at the page send.
+    traces: Mutex<Rng>,
 }
 
 impl Dashboard {
@@ -119,6 +123,8 @@ impl Dashboard {
             asked: Mutex::new(None),
             agents: Box::new(agents),
             jobs: Semaphore::new(limits.jobs),
+            // Each life of a board has another epoch, and so other traces.
+            traces: Mutex::new(Seed::root(epoch).child("traces").rng()),
         }
     }
 
@@ -238,6 +244,12 @@ impl Dashboard {
             Ok(json) => Response::json(StatusCode::OK, json),
             Err(error) => Response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
         }
+    }
+
+    /// A new trace, for a job that somebody at the page sends.
+    fn new_trace(&self) -> TraceContext {
+        let mut rng = self.traces.lock().unwrap_or_else(PoisonError::into_inner);
+        TraceContext::root(&mut rng, true)
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -9,6 +9,7 @@ use mesh_core::codec::{in_millis, limits};
 use mesh_core::jsonrpc::{self, Id};
 use mesh_core::registry::{address, is_name};
 use mesh_core::text::closest;
+use mesh_core::trace::TRACEPARENT;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -119,6 +120,9 @@ impl Dashboard {
         if let Some(skill) = job.skill.filter(|skill| !skill.is_empty()) {
             params["skill"] = skill.into();
         }
+        let context = self.new_trace();
+        let trace = context.trace_id().to_string();
+        params["_meta"] = json!({ TRACEPARENT: context.traceparent() });
         let id = Id::from(1);
         // Params that are objects of strings and numbers can always be written.
         let body = jsonrpc::request(job.method.name(), &params, &id).unwrap_or_default();
@@ -128,10 +132,11 @@ impl Dashboard {
         let took_ms = in_millis(self.clock.now().since(sent));
         let answer = match answered {
             Ok(RpcAnswer { outcome: Ok(result), .. }) => {
-                json!({ "took_ms": took_ms, "result": &*result })
+                json!({ "took_ms": took_ms, "trace": trace, "result": &*result })
             }
             Ok(RpcAnswer { outcome: Err(error), .. }) => {
-                json!({ "took_ms": took_ms, "code": error.code, "error": error.message })
+                let (code, error) = (error.code, error.message);
+                json!({ "took_ms": took_ms, "trace": trace, "code": code, "error": error })
             }
             Err(error) => {
                 let reason = format!("{} did not answer: failed to {error}", job.agent);

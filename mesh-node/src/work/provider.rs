@@ -7,8 +7,9 @@ use mesh_core::agent::Failure;
 use mesh_core::protocol::Task;
 
 use super::HttpUrl;
+use super::upstream::trace_headers;
 use crate::TokioNet;
-use crate::http::{Client, ClientLimits, Method, StatusCode, StreamedAnswer};
+use crate::http::{Bytes, Client, ClientLimits, StatusCode, StreamedAnswer};
 use crate::rpc::retry_after;
 
 /// How long a provider may take to say whether a job may begin.
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A provider that an agent asks before each job.
 ///
-/// It gets a POST without a body. If it answers with a status of success, the job begins, and the
+/// It gets a POST without a body, which names the job's trace in its header fields. If it answers with a status of success, the job begins, and the
 /// provider is in use for as long as the connection is open: the agent closes it when the job does not
 /// need the provider any more, or has ended in whatever way. Any other answer means that the job is
 /// not begun, and so does none.
@@ -51,8 +52,9 @@ impl ProviderClient {
             return Ok(ProviderPermit { _connection: None });
         }
         let HttpUrl { address, path } = &self.url;
+        let request = (&**path, trace_headers(task), Bytes::new());
         // Nobody reads the body of the answer, so it may have no bytes.
-        let answer = self.client.stream(address, (Method::POST, path), 0, PATIENCE).await;
+        let answer = self.client.stream_post(address, request, 0, PATIENCE).await;
         let answer = answer.map_err(|error| {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             Failure::Unavailable(format!("the provider: failed to {error}{cause}").into())
@@ -79,6 +81,8 @@ mod tests {
 
     use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+    use mesh_core::trace::TraceContext;
+
     use super::*;
     use crate::Net as _;
     use crate::http::{Request, Response, ServerLimits, serve};
@@ -86,12 +90,12 @@ mod tests {
     /// Serves this answer on a free port; returns its address.
     async fn served<A>(answer: A) -> HttpUrl
     where
-        A: Fn() -> Response + Clone + Send + Sync + 'static,
+        A: Fn(&Request) -> Response + Clone + Send + Sync + 'static,
     {
         let listener = TokioNet.bind("127.0.0.1:0").await.expect("it listens");
         let address = TokioNet::local_addr(&listener).expect("an address");
-        let answer = move |_: Request| {
-            let answer = answer();
+        let answer = move |request: Request| {
+            let answer = answer(&request);
             async move { answer }
         };
         tokio::spawn(serve::<TokioNet, _>(listener, answer, ServerLimits::default(), pending()));
@@ -110,7 +114,7 @@ mod tests {
     #[tokio::test]
     async fn the_provider_is_in_use_until_the_permit_is_dropped() {
         let (send, mut freed) = unbounded_channel();
-        let url = served(move || {
+        let url = served(move |_: &Request| {
             let told = Told(send.clone());
             Response::stream("text/plain", 0, move |_| {
                 let _ = &told;
@@ -128,13 +132,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_without_a_permit_was_not_begun() {
-        let limited = || {
+        const CONTEXT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let limited = |request: &Request| {
+            let named = request.head.headers.get("traceparent");
+            if named.is_none_or(|named| named != CONTEXT) {
+                return Response::error(StatusCode::BAD_REQUEST, "it does not name its trace");
+            }
             let answer = Response::error(StatusCode::TOO_MANY_REQUESTS, "no");
             answer.with_header("retry-after", 7)
         };
         let provider = ProviderClient::new(served(limited).await, Vec::new());
-        let Err(Failure::Unavailable(refusal)) = provider.admit(&Task::new("x")).await.map(drop)
-        else {
+        let trace = TraceContext::parse(CONTEXT, None).expect("a context");
+        let traced = Task::new("x").in_trace(trace.into());
+        let Err(Failure::Unavailable(refusal)) = provider.admit(&traced).await.map(drop) else {
             panic!("it is refused")
         };
         assert_eq!(refusal.retry_after, Some(Duration::from_secs(7)));

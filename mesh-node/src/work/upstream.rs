@@ -37,6 +37,14 @@ const REQUEST: HeaderName = HeaderName::from_static("mesh-request");
 /// How many levels of a response are around its result.
 const ENVELOPE_LEVELS: usize = 1;
 
+/// The header fields that name a job's place in a trace; none if it belongs to no trace.
+pub(super) fn trace_headers(task: &Task) -> HeaderMap {
+    let fields = task.trace().into_iter().flat_map(|trace| trace_fields(trace));
+    let header =
+        |(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?));
+    fields.filter_map(header).collect()
+}
+
 /// The address of an HTTP service, parsed from `http://host[:port][/path]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpUrl {
@@ -59,6 +67,16 @@ impl FromStr for HttpUrl {
 }
 
 impl HttpUrl {
+    /// `host:port`
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The path, with a `/` at its beginning.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Reads what follows the scheme of a URL.
     fn after_scheme(rest: &str, port: u16) -> Option<Self> {
         let split = rest.find(['/', '?']).unwrap_or(rest.len());
@@ -226,11 +244,7 @@ impl Upstream {
         if let Some(timeout) = timeout.and_then(|timeout| HeaderValue::try_from(timeout).ok()) {
             headers.insert(TIMEOUT_MS, timeout);
         }
-        for (name, value) in task.trace().iter().flat_map(|trace| trace_fields(trace)) {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                headers.insert(name, value);
-            }
-        }
+        headers.extend(trace_headers(task));
         headers
     }
 

@@ -83,6 +83,8 @@ fn the_page_shows_the_mesh_while_it_works() {
     browser.until(&format!("{}.includes('Processed: <b>by form</b>')", text("#send-answer")));
     browser.until(&format!("{}.includes('✓ done')", text("#jobs")));
     assert_eq!(browser.value("document.querySelectorAll('#jobs b, #send-answer b').length"), 0);
+    let trace = format!("{}.match(/trace ([0-9a-f]{{32}})/)[1]", text("#send-answer"));
+    browser.until(&format!("{}.includes({trace})", text("#jobs")));
     delegate(&one, 20);
     browser.until(&format!("{}.includes('100 % ·')", text("#matrix")));
 

@@ -210,6 +210,8 @@ fn a_process_of_its_own_has_its_own_keys_and_shows_agents_those_of_its_callers()
     let both = sign_in(address, &call, &sees);
     let Answered(status, _, body) = ask(address, "POST", "/dashboard/send", &both, JOB);
     assert!(status == 200 && body.contains("Processed: hello"), "{status} {body}");
+    let body: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(body["trace"].as_str().map(str::len), Some(32), "{body}");
     // One that asks for no keys shows its own, and this one may only observe.
     let open = Service::start(&usual);
     assert!(ask(&open.address, "GET", "/dashboard/state", "", "").2.contains("\"a\""));

@@ -9,6 +9,8 @@ use crate::viewer::{Viewer, agent};
 const QUICK: [&str; 8] =
     ["--heartbeat", "300ms", "--refresh", "200ms", "--measure-peers", "200ms", "--demand", "5ms"];
 
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 #[test]
 fn edges_jobs_and_round_trips_reach_every_registry() {
     let registries = [Service::registry(&[]), Service::registry(&[])];
@@ -17,7 +19,9 @@ fn edges_jobs_and_round_trips_reach_every_registry() {
     let _two = Service::agent("two", &both, &QUICK);
     one.await_peers(1);
     for number in 0..5 {
-        one.call("delegate", json!({ "text": format!("job {number}") })).expect("an answer");
+        let meta = json!({ "traceparent": format!("00-{TRACE}-00f067aa0ba902b7-00") });
+        let job = json!({ "text": format!("job {number}"), "_meta": meta });
+        one.call("delegate", job).expect("an answer");
     }
     for registry in &registries {
         let mut told = Value::Null;
@@ -38,6 +42,7 @@ fn edges_jobs_and_round_trips_reach_every_registry() {
         let jobs = told["jobs"].as_array().expect("jobs");
         assert_eq!(jobs.len(), 5, "{told}");
         assert_eq!((&jobs[0]["from"], &jobs[0]["to"]), (&json!("one"), &json!("two")));
+        assert_eq!(jobs[0]["trace"], TRACE);
         assert_eq!(told["events"][0]["kind"], "joined");
     }
 }

@@ -3,7 +3,7 @@ use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::engine::to_the_end;
+use crate::engine::{RunDetail, to_the_end};
 use crate::experiment::{RanBy, Report};
 use crate::report::write_all;
 use crate::runner::RunPlan;
@@ -40,7 +40,7 @@ fn results(scenario: &Scenario, engine: EngineKind) -> ResultDirectory {
 }
 
 fn write(dir: &Path, scenario: &Scenario, engine: EngineKind) {
-    let plan = RunPlan { scenario, engine, trace: false };
+    let plan = RunPlan { scenario, engine, detail: RunDetail::Phases };
     let runs = plan.execute(to_the_end).unwrap();
     let (scenario, ran_by) = (scenario.clone(), RanBy::Engine(engine));
     write_all(dir, &Report { scenario, scenario_text: None, ran_by, runs }).unwrap();

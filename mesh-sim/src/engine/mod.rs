@@ -20,6 +20,7 @@ use std::time::Duration;
 use mesh_core::agent::AgentConfig;
 use mesh_core::protocol::Task;
 use mesh_core::sessions::WarmSessions;
+use mesh_core::trace::TraceConfig;
 use thiserror::Error;
 
 use self::observers::GuestObserver;
@@ -31,6 +32,7 @@ use crate::record::RunRecord;
 use crate::scenario::{
     AgentSpec, Costs, Diagnostics, EngineKind, PolicySpec, Scenario, ScenarioFile,
 };
+use crate::workload::RequestTraces;
 
 /// The output of every simulated job.
 const OUTPUT: &str = "\"Processed: simulated job\"";
@@ -60,6 +62,32 @@ pub enum RunDetail {
     Phases,
     /// That, and the event log, one line per event.
     Trace,
+    /// The phases, and the spans of some requests.
+    Spans,
+    /// All of that.
+    Everything,
+}
+
+impl RunDetail {
+    /// The phases, and what else was asked for.
+    pub const fn with(has_trace: bool, has_spans: bool) -> Self {
+        match (has_trace, has_spans) {
+            (false, false) => Self::Phases,
+            (true, false) => Self::Trace,
+            (false, true) => Self::Spans,
+            (true, true) => Self::Everything,
+        }
+    }
+
+    /// Whether the event log is kept.
+    pub const fn has_trace(self) -> bool {
+        matches!(self, Self::Trace | Self::Everything)
+    }
+
+    /// Whether agents record spans.
+    pub const fn has_spans(self) -> bool {
+        matches!(self, Self::Spans | Self::Everything)
+    }
 }
 
 /// Why a run could not be carried out. The cause is a bug of ours or of a library, never the
@@ -112,6 +140,12 @@ pub fn to_the_end<T>(_progress: T) -> ControlFlow<()> {
 }
 
 impl Run<'_> {
+    /// The traces of its requests, if spans are recorded.
+    fn traces(&self) -> Option<RequestTraces> {
+        let has_spans = self.detail.has_spans();
+        has_spans.then(|| RequestTraces::new(self.seed, &self.policy.label))
+    }
+
     /// Carries the run out. `progress` is told now and then how much time has been simulated; if it
     /// breaks, the run is abandoned.
     ///
@@ -194,6 +228,12 @@ impl RunWatchers {
     /// The settings of an agent in the run.
     fn agent_config(run: &Run<'_>, truth: Option<&TrueState>, agent: &AgentSpec) -> AgentConfig {
         let config = run.scenario.agent_config(agent, run.policy);
+        // Clients say which requests are recorded, and no stranger calls.
+        let tracing = run
+            .detail
+            .has_spans()
+            .then_some(TraceConfig { trace_sample: 0.0, trace_limit: 1_000_000 });
+        let config = AgentConfig { tracing, ..config };
         match truth {
             Some(truth) => {
                 let policy = truth.inform(Arc::clone(&config.policy));

@@ -12,7 +12,7 @@ use super::{Run, RunDetail, RunWatchers};
 use crate::faults::FaultSchedule;
 use crate::journal::{EventLog, FactObserver, Journal, JournalEntry};
 use crate::oracle::Oracles;
-use crate::record::{Recorder, RecorderConfig, RunRecord};
+use crate::record::{Recorder, RecorderConfig, RunRecord, TraceKeeper};
 
 /// An observer that the caller of a run brings.
 pub(super) type GuestObserver = Box<dyn FactObserver + Send>;
@@ -35,6 +35,7 @@ pub(super) struct PromptObservers {
 /// The observers that learn of facts in the order of simulated time.
 pub(super) struct OrderedObservers {
     log: EventLog,
+    spans: Option<TraceKeeper>,
     guest: Option<GuestObserver>,
 }
 
@@ -50,6 +51,7 @@ impl FactObserver for PromptObservers {
 impl FactObserver for OrderedObservers {
     fn observe(&mut self, entry: &JournalEntry) {
         self.log.observe(entry);
+        self.spans.observe(entry);
         self.guest.observe(entry);
     }
 }
@@ -67,7 +69,6 @@ impl RunJournal {
         let mut config = RecorderConfig::new(scenario, &run.policy.label, run.seed);
         config.has_phases &= run.detail != RunDetail::Figures;
         config.has_sends = run.detail != RunDetail::Figures;
-        let has_trace = run.detail == RunDetail::Trace;
         let prompt = PromptObservers {
             oracles: Oracles::new(scenario, faults.clone(), resolution),
             recorder: Recorder::new(config),
@@ -75,8 +76,13 @@ impl RunJournal {
             scaler,
             recorded_until: Timestamp::from(scenario.duration + scenario.drain),
         };
-        let ordered =
-            OrderedObservers { log: EventLog::new(faults.hosts().clone(), has_trace), guest };
+        let warm_up = Timestamp::from(scenario.warm_up);
+        let hosts = faults.hosts();
+        let ordered = OrderedObservers {
+            log: EventLog::new(hosts.clone(), run.detail.has_trace()),
+            spans: run.traces().map(|traces| TraceKeeper::new(traces, hosts.clone(), warm_up)),
+            guest,
+        };
         Self::new(faults.hosts().len(), prompt, ordered)
     }
 
@@ -88,11 +94,11 @@ impl RunJournal {
 
     /// Ends the run and returns its record.
     pub(super) fn finish(self, now: Timestamp) -> RunRecord {
-        let (prompt, OrderedObservers { mut log, .. }) = self.close();
+        let (prompt, OrderedObservers { mut log, spans, .. }) = self.close();
         let PromptObservers { oracles, recorder, scaler, .. } = prompt;
         let trace = log.take_trace();
         let record = recorder.finish(log.hash(), log.events(), oracles.finish(now));
         let scaling = scaler.map(|scaler| scaler.usage(now));
-        RunRecord { trace, scaling, ..record }
+        RunRecord { trace, traces: spans.map(TraceKeeper::finish), scaling, ..record }
     }
 }

@@ -187,6 +187,7 @@ impl FactObserver for CoverageObserver {
             Fact::PresenceChanged(_)
             | Fact::RequestDue { .. }
             | Fact::LoadSampled { .. }
+            | Fact::SpanEnded(_)
             | Fact::PeersKnown(_)
             | Fact::MachineBusy { .. }
             | Fact::RegistryWasDeaf(_) => {}

@@ -1,5 +1,6 @@
 //! What can happen in a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::agent::{Note, Peers};
@@ -8,6 +9,7 @@ use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
 use mesh_core::scaling::ScalingDecision;
 use mesh_core::time::Timestamp;
+use mesh_core::trace::TraceSpan;
 
 use super::{RequestOutcome, SentAgain};
 use crate::faults::CrashMode;
@@ -93,6 +95,8 @@ pub enum Fact {
     Scaled(Box<ScalingDecision>),
     /// An agent reports what it did or found out.
     AgentNoted(Note),
+    /// A part of a trace that an agent records has ended. Its times are those of the simulation.
+    SpanEnded(Arc<TraceSpan>),
     /// An agent has sampled its machine.
     LoadSampled {
         /// The agent's load at that time.
@@ -142,6 +146,7 @@ impl Fact {
                 | Self::MachineBusy { .. }
                 | Self::SubjobReported { .. }
                 | Self::AgentNoted(Note::Probing { .. })
+                | Self::SpanEnded(_)
         )
     }
 
@@ -149,6 +154,7 @@ impl Fact {
     pub(super) const fn is_a_report(&self) -> bool {
         match self {
             Self::AgentNoted(_)
+            | Self::SpanEnded(_)
             | Self::LoadSampled { .. }
             | Self::PeersKnown(_)
             | Self::RegistryNoted(_)

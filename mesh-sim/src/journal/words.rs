@@ -94,6 +94,7 @@ pub(super) fn describe(fact: &Fact, names: &HostMap<Name>, scribe: impl Scribe) 
         Fact::LoadSampled { .. }
         | Fact::SubjobReported { .. }
         | Fact::PeersKnown(_)
+        | Fact::SpanEnded(_)
         | Fact::MachineBusy { .. } => {}
     }
 }

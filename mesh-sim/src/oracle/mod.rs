@@ -188,6 +188,7 @@ impl FactObserver for Oracles {
                 Fact::HostCrashed(_)
                 | Fact::HostRestarted
                 | Fact::MachineBusy { .. }
+                | Fact::SpanEnded(_)
                 | Fact::SubjobReported { .. }
                 | Fact::RegistryHeardTwice { .. }
                 | Fact::RegistryWasDeaf(_),

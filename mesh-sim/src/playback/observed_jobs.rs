@@ -89,7 +89,7 @@ impl ObservedJobs {
     ) {
         let Some(open) = self.attempts.remove(&key) else { return };
         let took = at.since(open.sent);
-        book.attempt_ended(at, &open.peer, end, took);
+        book.attempt_ended(at, &open.peer, (end, None), took);
         // The rest of the time was spent on the way.
         if let (AttemptEnd::Done, Some(at_peer)) = (end, open.at_peer) {
             book.round_trip(at, &open.peer, took.saturating_sub(at_peer));

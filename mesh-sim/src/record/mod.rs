@@ -3,6 +3,7 @@
 mod copies;
 mod cpu;
 mod fault_window;
+mod kept_traces;
 mod latency_histogram;
 mod phases;
 mod recorder;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use copies::CopyCounts;
 pub use fault_window::{FaultWindow, NO_FAULT};
+pub use kept_traces::{MAX_TRACES, RequestTrace, TraceKeeper};
 pub use latency_histogram::{LatencyHistogram, QuantileRow};
 pub use phases::{DelegationMatrix, LatencyPhases, PhaseMeans};
 pub use recorder::{Recorder, RecorderConfig};
@@ -79,6 +81,8 @@ pub struct RunRecord {
     pub violations: Vec<Violation>,
     /// One line of JSON per event, if the run was traced.
     pub trace: Option<String>,
+    /// The requests whose spans were kept, if spans were recorded.
+    pub traces: Option<Vec<RequestTrace>>,
 }
 
 /// What a set of agents has cost that an autoscaler owns.

@@ -116,6 +116,7 @@ impl Recorder {
             steps: 0,
             violations: Vec::new(),
             trace: None,
+            traces: None,
         };
         let warm_up = Timestamp::from(config.warm_up);
         let phases =

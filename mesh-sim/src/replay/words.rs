@@ -132,6 +132,7 @@ impl<'a> Teller<'a> {
             Fact::LoadSampled { .. }
             | Fact::SubjobReported { .. }
             | Fact::PeersKnown(_)
+            | Fact::SpanEnded(_)
             | Fact::MachineBusy { .. } => ToldFact::new("is measured", ""),
         }
     }

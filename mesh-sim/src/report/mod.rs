@@ -20,6 +20,7 @@ pub mod sequence;
 pub mod summary;
 pub mod table;
 mod timeline_csv;
+mod traces;
 pub(crate) mod verdict_table;
 
 use std::fs;
@@ -36,6 +37,10 @@ const LATENCY: &str = "latency.csv";
 const TIMELINE: &str = "timeline.csv";
 const PAGE: &str = "report.html";
 const EVENTS: &str = "events.jsonl";
+/// One trace per line, for programs.
+const TRACES: &str = "traces.jsonl";
+/// All traces as one document, for viewers that take no lines.
+const ALL_TRACES: &str = "traces.json";
 /// What led to the failures of a run, which `mesh-sim replay` writes.
 const REPLAY: &str = "replay.html";
 /// The facts about the machine of a live run, which `mesh-bench live` writes.
@@ -52,7 +57,7 @@ fn is_ours(dir: &Path, name: &str) -> bool {
 /// Whether a file in `dir` belongs to the results there, but not to all results.
 fn is_optional(dir: &Path, name: &str) -> bool {
     (name.ends_with(".hgrm") && !name.contains('/'))
-        || [EVENTS, HOST, REPLAY].contains(&name)
+        || [EVENTS, TRACES, ALL_TRACES, HOST, REPLAY].contains(&name)
         || (name == SCENARIO && has_copy(&dir.join(SUMMARY)))
 }
 
@@ -134,6 +139,10 @@ pub fn files(report: &Report) -> io::Result<Vec<OutputFile>> {
     }
     if let Some(events) = events::render(report) {
         files.push((EVENTS.to_owned(), events.into_bytes()));
+    }
+    if let Some((lines, all)) = traces::render(report) {
+        files.push((TRACES.to_owned(), lines.into_bytes()));
+        files.push((ALL_TRACES.to_owned(), all.into_bytes()));
     }
     files
         .extend(report.scenario_text.iter().map(|text| (SCENARIO.to_owned(), text.clone().into())));

@@ -30,6 +30,7 @@ impl Scenario {
             membership: MembershipConfig { refresh: agent.refresh, ..self.membership },
             policy: Arc::clone(&agent.policy_in(policy).factory),
             registries: self.registries.count,
+            tracing: None,
         }
     }
 

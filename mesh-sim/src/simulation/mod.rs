@@ -9,7 +9,7 @@ use mesh_core::routing::PolicyFactory;
 
 pub use self::builder::ScenarioBuilder;
 pub use self::error::{FailedCheck, SimulationError};
-use crate::engine::{EngineError, to_the_end};
+use crate::engine::{EngineError, RunDetail, to_the_end};
 use crate::experiment::{RanBy, Report};
 use crate::judge::Verdict;
 use crate::runner::RunPlan;
@@ -113,7 +113,7 @@ impl Simulation {
     pub fn run(&self) -> Result<Report, SimulationError> {
         self.loaded.check_engine(self.engine)?;
         let scenario = &self.loaded.scenario;
-        let plan = RunPlan { scenario, engine: self.engine, trace: false };
+        let plan = RunPlan { scenario, engine: self.engine, detail: RunDetail::Phases };
         let runs = plan.execute(to_the_end)?;
         let scenario_text = Some(self.loaded.whole_text().to_owned());
         let ran_by = RanBy::Engine(self.engine);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::spawn;
 
 use mesh_core::protocol::{Reply, Request, Task};
+use mesh_core::trace::TraceContext;
 use mesh_node::agent::call;
 use mesh_node::client_loop::{Schedule, Timed, closed_loop, open_loop, pace};
 use mesh_node::http::{Client, ClientLimits};
@@ -22,6 +23,12 @@ pub(crate) const IDLE_CONNECTIONS: usize = 1024;
 
 /// Learns of each request that a [`WorkloadClient`] sends, and how it ends.
 pub trait RequestObserver: Send + Sync + 'static {
+    /// The trace that a request is to be a part of; none unless the observer says so.
+    fn trace(&self, arrival: &Arrival) -> Option<Arc<TraceContext>> {
+        let _ = arrival;
+        None
+    }
+
     /// A request is sent now. It was due at [`Arrival::at`], from which its latency counts.
     fn due(&self, arrival: &Arrival);
 
@@ -130,13 +137,18 @@ impl<N: Net, O: RequestObserver> WorkloadClient<N, O> {
         let ClientParts { clock, client, agents, spec, observer, .. } = &*self.0;
         observer.due(&arrival);
         let job = spec.job(arrival.kind);
+        let trace = observer.trace(&arrival);
         let mut tries = self.tries().begin(&arrival, job);
         let deadline = tries.deadline();
         let (outcome, reply) = loop {
             // Counts from when the request was due, so a request that is sent late has less time.
             let timeout = deadline.since(clock.now());
             let task = arrival.task(job, timeout);
-            let request = Request::Delegate(Task { attempt: tries.attempt(), ..task });
+            let mut task = Task { attempt: tries.attempt(), ..task };
+            if let Some(trace) = &trace {
+                task = task.in_trace(trace.clone());
+            }
+            let request = Request::Delegate(task);
             let result = call(client, &agents[tries.entry()], &request, timeout).await;
             let now = clock.now();
             let outcome = RequestOutcome::of_call(&result, now >= deadline);

@@ -10,6 +10,7 @@ mod closed_loop;
 mod entry_agents;
 mod open_loop;
 mod rate;
+mod request_traces;
 mod sessions;
 mod tries;
 
@@ -18,6 +19,7 @@ pub use client::{Pacing, RequestObserver, WorkloadClient};
 pub use closed_loop::ClosedLoop;
 pub use entry_agents::EntryAgents;
 pub use open_loop::OpenLoop;
+pub use request_traces::RequestTraces;
 pub use tries::{ClientTries, NextTry, RequestTries};
 
 use std::sync::Arc;

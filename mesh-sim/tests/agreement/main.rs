@@ -8,5 +8,6 @@
 mod both_engines;
 mod cpu;
 mod first_run;
+mod spans;
 mod whole;
 mod workloads;

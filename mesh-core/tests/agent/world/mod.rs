@@ -230,6 +230,7 @@ impl World {
             }
             Effect::Registry { call, request, .. } => self.inbox.push((life, call, request)),
             Effect::Note(note) | Effect::TracedNote { note, .. } => self.oracles.noted(life, &note),
+            Effect::Span(_) => {}
         }
     }
 

@@ -80,11 +80,13 @@ pub(super) async fn run(clock: Clock, args: &AgentArgs) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
         node = node(clock, &args.settings, agent) => node?,
     };
+    let (node, exporting) = args.settings.spans.start(clock, &name, node)?;
     let served = security.agent(node).run(security.listen(listener), stopped).await;
     match served.cut_off {
         0 => tracing::info!(agent = %name, "stopped"),
         cut_off => tracing::warn!(agent = %name, cut_off, "stopped; requests were cut off"),
     }
+    exporting.finish().await;
     Ok(())
 }
 
@@ -144,6 +146,7 @@ fn config(settings: &AgentSettings) -> anyhow::Result<AgentConfig> {
         delegation: settings.delegation.0,
         membership: settings.membership.0,
         policy: Arc::new(settings.policy.settings()?),
+        tracing: settings.spans.config()?,
         ..AgentConfig::default()
     })
 }

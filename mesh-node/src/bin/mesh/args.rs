@@ -24,7 +24,7 @@ use super::policy::PolicyArgs;
 use super::security::{CredentialArgs, SecurityArgs};
 use super::settings::Settings;
 use super::tls::{StoreTlsArgs, TlsArgs};
-use super::trace_args::TraceArgs;
+use super::trace_args::{SpanArgs, TraceArgs};
 use super::values::{
     MetricsScope, SetBounds, bounds, measuring, name, output_limit, positive, rate, sampling, site,
     skill, speed, weight,
@@ -260,6 +260,8 @@ pub(crate) struct AgentSettings {
     pub(crate) delegation: Settings<DelegationConfig>,
     #[command(flatten)]
     pub(crate) membership: Settings<MembershipConfig>,
+    #[command(flatten)]
+    pub(crate) spans: SpanArgs,
     #[command(flatten)]
     pub(crate) work: WorkArgs,
 }

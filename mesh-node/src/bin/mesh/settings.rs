@@ -12,6 +12,7 @@ use mesh_core::conflict::Conflict;
 use mesh_core::duration::{DURATION_PATTERN, LONGEST, parse_duration};
 use mesh_core::registry::RegistryConfig;
 use mesh_core::scaling::ScalingConfig;
+use mesh_core::trace::TraceConfig;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
@@ -68,6 +69,8 @@ impl SettingsGroup for MembershipConfig {
         if name == "timeout" { "registry_timeout".to_owned() } else { name.to_owned() }
     }
 }
+
+impl SettingsGroup for TraceConfig {}
 
 impl SettingsGroup for RegistryConfig {
     const TABLE: Option<&'static str> = Some("registry");

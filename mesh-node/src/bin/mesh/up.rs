@@ -248,15 +248,18 @@ impl LocalAgents {
         // An upstream is not of the mesh, so the authority of a moment does not vouch for it.
         let tls = self.tls.clone();
         let agent = ListedAgent { name: name.clone(), url: url.clone(), is_listed: true };
+        let own_name = name.clone();
         let set = self.set.clone().map(|set| (set, Some(measured(settings.metrics_scope))));
         let local = url.clone();
         let new = agent::NewAgent { name, local, url, registries, net, tls, seed, set };
         let node = agent::node(self.clock, settings, new).await?;
+        let (node, exporting) = settings.spans.start(self.clock, &own_name, node)?;
         let node = security.agent(node);
         let listener = security.listen(listener);
         let stopped = signalled(self.stopped.clone());
         self.agents.spawn(async move {
             node.run(listener, stopped).await;
+            exporting.finish().await;
         });
         Ok(agent)
     }

@@ -108,7 +108,8 @@ async function sendJob() {
     const took = json.took_ms === undefined ? "" : ` after ${time(json.took_ms)}`;
     const said = isDone ? json.result : json.code ? `${json.error} (code ${json.code})` : json.error;
     const text = typeof said === "string" ? said : JSON.stringify(said, null, 2);
-    setText(answer, `${isDone ? "answered" : "failed"}${took}\n${text}`);
+    const trace = json.trace ? `, trace ${json.trace}` : "";
+    setText(answer, `${isDone ? "answered" : "failed"}${took}${trace}\n${text}`);
   } catch (error) {
     answer.className = "bad";
     setText(answer, `no answer: ${error.message}`);

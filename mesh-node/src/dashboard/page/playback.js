@@ -12,7 +12,7 @@ clock.now = () => clock.began + recorded.at;
 /** Begins anew: nothing of the run has been shown. */
 function forget() {
   board.agents.clear();
-  Object.assign(board, { epoch: 0, version: 0, problem: "", events: [], jobs: [], heard: 0 });
+  Object.assign(board, { epoch: 0, version: 0, problem: "", events: [], jobs: [], sets: [], heard: 0 });
   Object.assign(recorded, { next: 0, at: 0 });
 }
 

@@ -52,7 +52,6 @@ impl<N: Net> Client<N> {
     ///
     /// # Errors
     /// As [`Client::request`].
-    #[cfg(feature = "store-etcd")]
     pub(crate) async fn stream_post(
         &self,
         destination: &str,

@@ -411,6 +411,10 @@ pub(super) struct RunArgs {
     /// Also write every event to events.jsonl.
     #[arg(long)]
     pub(super) trace: bool,
+    /// Also write OpenTelemetry spans of some requests to traces.jsonl and traces.json: of those that
+    /// failed, of the slowest 1 %, and of 1 % of the others.
+    #[arg(long)]
+    pub(super) spans: bool,
     /// Run everything twice, and show the first event that differs.
     #[arg(long)]
     pub(super) check_determinism: bool,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use mesh_node::process::interrupt::Interrupt;
+use mesh_sim::engine::RunDetail;
 use mesh_sim::estimate::{Estimate, usual_seeds};
 use mesh_sim::experiment::{RanBy, Report};
 use mesh_sim::format::{counted, seconds, seed_ranges};
@@ -64,7 +65,8 @@ fn experiment(
     if !args.json {
         print_text(&opening(&scenario, engine));
     }
-    let plan = RunPlan { scenario: &scenario, engine, trace: args.trace || args.check_determinism };
+    let detail = RunDetail::with(args.trace || args.check_determinism, args.spans);
+    let plan = RunPlan { scenario: &scenario, engine, detail };
     let (mut runs, took) = execute(&plan, &interrupt)?;
     let again = match args.check_determinism && !interrupt.is_requested() {
         true => Some(execute(&plan, &interrupt)?.0),
@@ -247,8 +249,9 @@ fn compare(runs: &[RunRecord], again: &[RunRecord]) -> Option<String> {
         let is_first = |run: &&RunRecord| (&run.policy, run.seed) == (&second.policy, second.seed);
         runs.iter().find(is_first).map(|first| (first, second))
     });
-    let (first, second) =
-        pairs.find(|(a, b)| a.event_hash != b.event_hash || a.trace != b.trace)?;
+    let (first, second) = pairs.find(|(a, b)| {
+        a.event_hash != b.event_hash || a.trace != b.trace || a.traces != b.traces
+    })?;
     let trace = |run: &RunRecord| run.trace.clone().unwrap_or_default();
     let place = match first_difference(&trace(first), &trace(second)) {
         Some(at) => {
@@ -260,7 +263,7 @@ fn compare(runs: &[RunRecord], again: &[RunRecord]) -> Option<String> {
                 line(at.second)
             )
         }
-        None => "the hashes of equal events".to_owned(),
+        None => "the hashes of equal events, or the spans".to_owned(),
     };
     Some(format!("two runs of {} with seed {} differ at {place}", first.policy, first.seed))
 }
@@ -306,6 +309,7 @@ mod tests {
             steps: 0,
             violations: Vec::new(),
             trace: None,
+            traces: None,
         }
     }
 }

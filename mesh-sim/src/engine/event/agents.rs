@@ -9,6 +9,7 @@ use mesh_core::agent::bulk::{Bulk, Upcoming, prefetch};
 use mesh_core::agent::{Agent, AgentConfig, Effect, Identity, JobId, Note, RequestHandle};
 use mesh_core::protocol::{Request, Task};
 use mesh_core::sessions::WarmSessions;
+use mesh_core::trace::TraceSpan;
 
 use super::calls::Message;
 use super::clock::LocalClock;
@@ -432,6 +433,12 @@ impl EventSimulation<'_> {
                 if peers_changed && let Some(agent) = &self.agent_hosts[id].agent {
                     self.journal.record(now, id, Fact::PeersKnown(agent.peers().clone()));
                 }
+            }
+            Effect::Span(span) => {
+                // The agent's own clock may be wrong; a trace has one time.
+                let [start, end] = [span.start, span.end].map(|at| agent_host.clock.when(at));
+                let span = TraceSpan { start, end, ..Arc::unwrap_or_clone(span) };
+                self.journal.record(now, id, Fact::SpanEnded(span.into()));
             }
             Effect::Reply { ticket, answer } => {
                 self.answer(now, ExchangeId::of_ticket(ticket), Payload::Reply(answer));

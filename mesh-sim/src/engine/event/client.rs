@@ -12,7 +12,7 @@ use super::{Event, EventSimulation};
 use crate::engine::Run;
 use crate::host::HostId;
 use crate::journal::{Fact, RequestOutcome};
-use crate::workload::{Arrival, ClientTries, RequestTries, Workload};
+use crate::workload::{Arrival, ClientTries, RequestTraces, RequestTries, Workload};
 
 /// What a request comes from: `None` for the open loop, or the number of a client of a closed loop.
 pub(super) type RequestSource = Option<u32>;
@@ -30,6 +30,8 @@ new_key_type! {
 pub(super) struct ClientHost {
     workload: Workload,
     tries: ClientTries,
+    /// The traces of the requests, if spans are recorded.
+    traces: Option<RequestTraces>,
     /// The next request of each source; `None` if a request of it is open or no more will come.
     next: Vec<Option<Arrival>>,
     /// Requests that were sent and have not ended.
@@ -53,6 +55,7 @@ impl ClientHost {
         Self {
             workload,
             tries: ClientTries::of(run.scenario, run.seed),
+            traces: run.traces(),
             next: vec![None; sources],
             open: SlotMap::with_key(),
         }
@@ -116,7 +119,10 @@ impl EventSimulation<'_> {
         let (entry, deadline) = (tries.entry(), tries.deadline());
         let job = self.run.scenario.workload.job(arrival.kind);
         let task = arrival.task(job, deadline.since(now));
-        let task = Task { attempt: tries.attempt(), ..task };
+        let mut task = Task { attempt: tries.attempt(), ..task };
+        if let Some(traces) = &self.client.traces {
+            task = task.in_trace(traces.shared_context(arrival.index));
+        }
         let (reply_to, task) =
             (ReplyTo::Client(request), Payload::Request(Request::Delegate(task)));
         let exchange = self.call(now, HostId::CLIENT, entry.host(), reply_to, task);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::protocol::Reply;
+use mesh_core::trace::TraceContext;
 use mesh_node::Clock;
 use mesh_node::http::{Bytes, Client, ClientLimits, Method};
 use mesh_node::wire::DrainBody;
@@ -20,7 +21,8 @@ use crate::host::{AgentId, HostId, IndexedId as _};
 use crate::journal::{Fact, RequestOutcome};
 use crate::scenario::WorkloadSpec;
 use crate::workload::{
-    Arrival, NextTry, Pacing, RequestObserver, RequestTries, Workload, WorkloadClient,
+    Arrival, NextTry, Pacing, RequestObserver, RequestTraces, RequestTries, Workload,
+    WorkloadClient,
 };
 
 /// How long a registry may take to mark an agent.
@@ -39,10 +41,11 @@ pub(super) fn add(
     let agents = agents.map(|agent| address(agent.host())).collect();
     let registries = faults.hosts().registries().map(address).collect();
     let net = TurmoilNet::of_host(HostId::CLIENT, faults.clone());
-    let (journal, seed) = (journal.clone(), run.seed);
+    let (journal, seed, traces) = (journal.clone(), run.seed, run.traces());
     sim.client(host_name(HostId::CLIENT), async move {
         let clock = clock();
-        let writer = JournalWriter { clock, journal, workload: scenario.workload.clone() };
+        let workload_spec = scenario.workload.clone();
+        let writer = JournalWriter { clock, journal, workload: workload_spec, traces };
         let marking = mark(net.clone(), client_limits(&scenario), registries, marks);
         let client = WorkloadClient::new((&scenario, seed), net, clock, agents, writer);
         tokio::join!(client.run(workload, Pacing::Timers), marking);
@@ -76,9 +79,14 @@ struct JournalWriter {
     clock: Clock,
     journal: SharedJournal,
     workload: WorkloadSpec,
+    traces: Option<RequestTraces>,
 }
 
 impl RequestObserver for JournalWriter {
+    fn trace(&self, arrival: &Arrival) -> Option<Arc<TraceContext>> {
+        self.traces.as_ref().map(|traces| traces.shared_context(arrival.index))
+    }
+
     fn due(&self, arrival: &Arrival) {
         let &Arrival { index: request, at, entry, kind, demand, .. } = arrival;
         let due = Fact::RequestDue { request, kind, entry, demand, wait: arrival.wait() };

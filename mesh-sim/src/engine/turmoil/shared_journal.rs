@@ -8,6 +8,7 @@ use mesh_core::agent::{Note, Peers};
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::{self, Deafness};
+use mesh_core::trace::TraceSpan;
 use mesh_node::Observer;
 
 use crate::engine::observers::RunJournal;
@@ -83,6 +84,10 @@ impl SharedJournal {
 impl Observer for SharedJournal {
     fn agent(&self, now: Timestamp, agent: &Name, note: &Note) {
         self.record_at(now, agent, Fact::AgentNoted(note.clone()));
+    }
+
+    fn span(&self, now: Timestamp, agent: &Name, span: &Arc<TraceSpan>) {
+        self.record_at(now, agent, Fact::SpanEnded(span.clone()));
     }
 
     fn load(&self, now: Timestamp, agent: &Name, load: &LoadReport, open: usize) {

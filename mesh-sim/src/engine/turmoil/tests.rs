@@ -63,8 +63,9 @@ fn judge(mutate: impl FnOnce(&mut Scenario)) -> Vec<&'static str> {
     let journal = RunJournal::open(&run(&scenario), &promised, RESOLUTION, RunWatchers::default());
     let journal = SharedJournal::new(&promised, journal);
     let faults = Arc::new(mutant.fault_schedule());
-    let record = simulate(&run(&mutant), faults, journal, None, &|_| ControlFlow::Continue(()))
-        .expect("it runs");
+    let record =
+        simulate(&run(&mutant), faults, journal, None, None, &|_| ControlFlow::Continue(()))
+            .expect("it runs");
     assert!(record.requests.answered > 100, "{:?}", record.requests);
     let mut broken: Vec<_> = record.violations.iter().map(|violation| violation.oracle).collect();
     broken.sort_unstable();
