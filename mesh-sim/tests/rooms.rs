@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// The rooms, lowest first: each may import only rooms that stand before it, so there can be no
 /// circle. A room that is missing here fails the test.
-const ROOMS: [&str; 36] = [
+const ROOMS: [&str; 37] = [
     // These know nothing of scenarios.
     "dist",
     "format",
