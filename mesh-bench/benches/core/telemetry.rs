@@ -7,6 +7,7 @@ use criterion::Criterion;
 use mesh_core::Timestamp;
 use mesh_core::histogram::Histogram;
 use mesh_core::protocol::Name;
+use mesh_core::routing::DEFAULT_POLICY;
 use mesh_core::telemetry::{AttemptEnd, Telemetry, TelemetryBook};
 
 const EDGES: usize = 20;
@@ -17,7 +18,7 @@ const JOBS: usize = 1500;
 pub(crate) fn bench(criterion: &mut Criterion) {
     let names: Vec<Name> = (0..AGENTS).map(|number| format!("agent-{number:03}").into()).collect();
     let mut now = Timestamp::ZERO;
-    let mut book = TelemetryBook::new(now).with_policy("power_of_two");
+    let mut book = TelemetryBook::new(now).with_policy(DEFAULT_POLICY.name);
     let mut jobs = 0;
     // A job of its own and one at a peer, with its round trip.
     let mut job = |book: &mut TelemetryBook| {
