@@ -4,6 +4,7 @@ mod delegation;
 mod jsonrpc;
 mod registry;
 mod routing;
+mod telemetry;
 
 use std::time::Duration;
 
@@ -20,5 +21,6 @@ fn main() {
     delegation::bench(&mut criterion);
     jsonrpc::bench(&mut criterion);
     registry::bench(&mut criterion);
+    telemetry::bench(&mut criterion);
     criterion.final_summary();
 }

@@ -51,8 +51,9 @@ impl Caller {
 ///
 /// `admin` may do everything. A certificate may do everything but what is for `admin`, unless its
 /// SPIFFE id says so ([`PeerCertificate::may`]), and registers agents only under its own names. Where
-/// both are asked for, both must allow a request. The answers are those of RFC 6750: 401 without a good key, 403 for one
-/// that is not for this; and 429 for who fails too often. They come before the body is read.
+/// both are asked for, both must allow a request; on a dashboard, a pass for a certificate stands for
+/// the keys of its owner. The answers are those of RFC 6750: 401 without a good key, 403 for one that
+/// is not for this; and 429 for who fails too often. They come before the body is read.
 #[derive(Debug)]
 pub struct AccessDoor {
     keys: Arc<KeyRing>,

@@ -16,8 +16,9 @@ const VIEWERS: usize = 1000;
 const SILENT: usize = 10;
 /// So many agents tell so much at first that it does not fit into the buffers of a connection.
 const TALKATIVE: usize = 1000;
-/// The most memory that all this may take, in KiB: 16 MiB for the board, what each silent viewer has not taken of its first
-/// update, which has less than 4 MiB, and 64 KiB for each viewer. What comes later is shared.
+/// The most memory that all this may take, in KiB: 16 MiB for the board, what each silent viewer has
+/// not taken of its first update, which has less than 4 MiB, and 64 KiB for each viewer. What comes
+/// later is shared.
 const MOST_MEMORY_KIB: usize = (16 << 10) + SILENT * 4096 + VIEWERS * 64;
 
 /// A viewer that reads when it is told to, and looks for one text.

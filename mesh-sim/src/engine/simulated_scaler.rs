@@ -219,13 +219,13 @@ impl ScalerState {
             ScalingAction::Hold(_) => {}
             ScalingAction::Grow { cancel, start, .. } => {
                 for name in cancel {
-                    orders.extend(self.to_drain(now, name, false));
+                    orders.extend(self.order_drain(now, name, false));
                 }
-                orders.extend(self.to_start(now, *start));
+                orders.extend(self.order_starts(now, *start));
             }
             ScalingAction::Shrink { drain } => {
                 for name in drain {
-                    orders.extend(self.to_drain(now, name, true));
+                    orders.extend(self.order_drain(now, name, true));
                 }
             }
         }
@@ -242,7 +242,7 @@ impl ScalerState {
     }
 
     /// Orders so many agents, as far as there are any that don't run.
-    fn to_start(&mut self, now: Timestamp, count: u32) -> Vec<ScalingOrder> {
+    fn order_starts(&mut self, now: Timestamp, count: u32) -> Vec<ScalingOrder> {
         if now + self.spec.start_up >= self.last_arrival {
             return Vec::new();
         }
@@ -255,7 +255,7 @@ impl ScalerState {
         chosen.into_iter().map(ScalingOrder::Start).collect()
     }
 
-    fn to_drain(&mut self, now: Timestamp, name: &Name, draining: bool) -> Option<ScalingOrder> {
+    fn order_drain(&mut self, now: Timestamp, name: &Name, draining: bool) -> Option<ScalingOrder> {
         let (id, member) = self.agents.iter().find(|(_, member)| member.name == *name)?;
         let (id, name) = (*id, member.name.clone());
         self.usage.drained += u64::from(draining);

@@ -71,8 +71,8 @@ fn small_run(scenario: &Scenario, policy: &str, seed: u64, latency_ms: u64) -> R
     recorder.finish(0x00ab_cdef_0000_0000 + seed, 160, Vec::new())
 }
 
-/// A scenario without faults and thresholds, for made-up runs.
-pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
+/// An agent with two cores.
+fn agent(number: usize) -> AgentSpec {
     let machine = MachineSpec {
         cores: 2,
         speed: 1.0,
@@ -82,12 +82,12 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         memory_per_job_percent: 1.0,
         cpu_window: Duration::from_secs(1),
     };
-    let agent = |number: usize| AgentSpec {
+    AgentSpec {
         name: Name::from(format!("agent-{number}")),
         skills: Skills::default(),
         weight: Weight::ONE,
         site: None,
-        machine: machine.clone(),
+        machine,
         admission: AdmissionConfig {
             concurrency: Concurrency::Limit(2),
             ..AdmissionConfig::default()
@@ -99,7 +99,11 @@ pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> 
         joins: Duration::ZERO,
         leaves: None,
         scaled: ScaledAgent::No,
-    };
+    }
+}
+
+/// A scenario without faults and thresholds, for made-up runs.
+pub(crate) fn scenario(agents: usize, duration: Duration, policies: &[&str]) -> Scenario {
     let settings: PolicySettings = "power_of_two".parse().expect("a policy");
     let policy = |label: &&str| PolicySpec::new(*label, settings.clone());
     let rate = ScheduleStep { at: Duration::ZERO, value: 200.0 };

@@ -109,8 +109,11 @@ impl Oracles {
 }
 
 impl FactObserver for Oracles {
-    fn observe(&mut self, &JournalEntry { at, host, ref fact }: &JournalEntry) {
-        let found = &mut self.found;
+    fn observe(&mut self, entry: &JournalEntry) {
+        let (found, &JournalEntry { at, host, ref fact }) = (&mut self.found, entry);
+        if let Some(scaling) = &mut self.scaling {
+            scaling.observe(entry, found);
+        }
         match (fact, host.agent()) {
             (&Fact::RequestDue { request, kind, entry, .. }, _) => {
                 self.requests.due(request, kind, (at, entry), found);
@@ -127,9 +130,6 @@ impl FactObserver for Oracles {
                     self.requests.leaves(agent);
                     self.views.leaves(agent);
                     self.leases.leaves(agent);
-                }
-                if let Some(scaling) = &mut self.scaling {
-                    scaling.noted(at, agent, note);
                 }
                 self.requests.noted(at, agent, note, found);
                 if let &Note::Routed { request, ref peer, incarnation, .. } = note {
@@ -151,23 +151,10 @@ impl FactObserver for Oracles {
                     self.leases.leaves(agent);
                 }
                 self.convergence.presence_changed(agent, presence);
-                if let Some(scaling) = &mut self.scaling {
-                    scaling.presence_changed(at, agent, presence, found);
-                }
             }
             (Fact::RegistryNoted(note), _) => {
                 self.leases.noted(at, host, note, found);
                 self.identities.noted(host, note);
-            }
-            (Fact::Scaled(decision), _) => {
-                if let Some(scaling) = &mut self.scaling {
-                    scaling.scaled(at, decision, found);
-                }
-            }
-            (Fact::HostCrashed(_), Some(agent)) => {
-                if let Some(scaling) = &mut self.scaling {
-                    scaling.crashed(agent);
-                }
             }
             (Fact::HostCrashed(_), _) if host.is_registry() => {
                 self.leases.registry_crashed(at, host);
@@ -187,6 +174,7 @@ impl FactObserver for Oracles {
             | (
                 Fact::HostCrashed(_)
                 | Fact::HostRestarted
+                | Fact::Scaled(_)
                 | Fact::MachineBusy { .. }
                 | Fact::SpanEnded(_)
                 | Fact::SubjobReported { .. }

@@ -10,6 +10,7 @@ use mesh_core::scaling::{ScalingAction, ScalingConfig, ScalingDecision};
 
 use super::FoundViolations;
 use crate::host::AgentId;
+use crate::journal::{Fact, JournalEntry};
 use crate::presence::Presence;
 use crate::record::Violation;
 use crate::scenario::{ScaledAgent, Scenario};
@@ -50,12 +51,20 @@ impl ScalingOracle {
         })
     }
 
-    pub(super) fn scaled(
-        &mut self,
-        at: Timestamp,
-        decision: &ScalingDecision,
-        found: &mut FoundViolations,
-    ) {
+    pub(super) fn observe(&mut self, entry: &JournalEntry, found: &mut FoundViolations) {
+        let at = entry.at;
+        match (&entry.fact, entry.host.agent()) {
+            (Fact::Scaled(decision), _) => self.scaled(at, decision, found),
+            (Fact::AgentNoted(note), Some(agent)) => self.noted(at, agent, note),
+            (&Fact::PresenceChanged(presence), Some(agent)) => {
+                self.presence_changed(at, agent, presence, found);
+            }
+            (Fact::HostCrashed(_), Some(agent)) => self.crashed(agent),
+            _ => {}
+        }
+    }
+
+    fn scaled(&mut self, at: Timestamp, decision: &ScalingDecision, found: &mut FoundViolations) {
         let ScalingConfig { min, max, .. } = self.rules;
         if !(min..=max).contains(&decision.desired) {
             let detail = format!("{decision}; the bounds are {min} to {max}");
@@ -75,7 +84,7 @@ impl ScalingOracle {
         }
     }
 
-    pub(super) fn noted(&mut self, at: Timestamp, agent: AgentId, note: &Note) {
+    fn noted(&mut self, at: Timestamp, agent: AgentId, note: &Note) {
         if !self.set.contains(&agent) {
             return;
         }
@@ -96,7 +105,7 @@ impl ScalingOracle {
         }
     }
 
-    pub(super) fn presence_changed(
+    fn presence_changed(
         &mut self,
         at: Timestamp,
         agent: AgentId,
@@ -133,7 +142,7 @@ impl ScalingOracle {
     }
 
     /// The process on a host has ended in a crash, with all of its jobs.
-    pub(super) fn crashed(&mut self, agent: AgentId) {
+    fn crashed(&mut self, agent: AgentId) {
         self.jobs.remove(&agent);
         self.draining.remove(&agent);
     }

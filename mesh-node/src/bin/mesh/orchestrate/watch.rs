@@ -1,5 +1,5 @@
-//! `mesh orchestrate --watch`: tables of all agents, of what they do in all and by policy, and of who
-//! sends jobs to whom, drawn again every second.
+//! `mesh orchestrate --watch`: tables of all agents, of what they do in all and by policy, and of
+//! who sends jobs to whom, drawn again every second.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdout};
