@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::{QueuedSpans, SpanCounts};
+use super::QueuedSpans;
 use crate::Net;
 use crate::http::header::HeaderMap;
 use crate::http::{Client, ClientLimits, StatusCode};
@@ -139,7 +139,7 @@ impl<N: Net> SpanExporter<N> {
         }
         let first = tokio::select! {
             biased;
-            first = queue.spans.recv() => first,
+            first = queue.next() => first,
             _ = stopping.changed() => queue.spans.try_recv().ok(),
         };
         let Some(first) = first else { return false };
@@ -159,15 +159,13 @@ impl<N: Net> SpanExporter<N> {
 
     /// Sends a batch, again if need be.
     async fn deliver(&mut self, batch: &[Arc<TraceSpan>]) {
-        let counts = self.queue.counts.clone();
         let body = self.body(batch);
         let mut pause = self.settings.pause;
         for number in 1..=TRIES {
             let (why, wait) = match self.post(&body).await {
                 ExportOutcome::Taken { rejected } => {
                     let rejected = rejected.min(batch.len());
-                    SpanCounts::add(&counts.exported, batch.len() - rejected);
-                    SpanCounts::add(&counts.dropped, rejected);
+                    self.queue.count(batch.len() - rejected, rejected);
                     return self.succeeded(rejected);
                 }
                 ExportOutcome::Refused(why) => (why, None),
@@ -186,7 +184,7 @@ impl<N: Net> SpanExporter<N> {
                 () = sleep(wait) => {}
             }
         }
-        SpanCounts::add(&counts.dropped, batch.len());
+        self.queue.count(0, batch.len());
     }
 
     fn body(&self, batch: &[Arc<TraceSpan>]) -> String {

@@ -59,6 +59,20 @@ pub fn span_queue() -> (SpanQueue, QueuedSpans) {
     (SpanQueue { sender, counts: counts.clone() }, QueuedSpans { spans, counts })
 }
 
+impl QueuedSpans {
+    /// The next span; `None` once the agent is gone and the queue is empty.
+    pub async fn next(&mut self) -> Option<Arc<TraceSpan>> {
+        self.spans.recv().await
+    }
+
+    /// Counts spans that came out of the queue, for the agent's metrics: so many were taken by a
+    /// collector, and so many were lost.
+    pub fn count(&self, exported: usize, dropped: usize) {
+        SpanCounts::add(&self.counts.exported, exported);
+        SpanCounts::add(&self.counts.dropped, dropped);
+    }
+}
+
 impl SpanQueue {
     /// How many spans a collector has taken so far.
     pub fn exported(&self) -> u64 {
