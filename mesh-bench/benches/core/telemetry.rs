@@ -26,7 +26,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
         jobs += 1;
         let (peer, took) = (&names[jobs % EDGES], Duration::from_micros(5_000 + jobs as u64 % 997));
         book.served(now, true, took);
-        book.attempt_ended(now, peer, AttemptEnd::Done, took);
+        book.attempt_ended(now, peer, (AttemptEnd::Done, None), took);
         book.round_trip(now, peer, Duration::from_micros(300));
         now
     };

@@ -114,6 +114,11 @@ impl FactObserver for Oracles {
         if let Some(scaling) = &mut self.scaling {
             scaling.observe(entry, found);
         }
+        if let (Some(agent), true) = (host.agent(), is_about_to_go(fact)) {
+            self.requests.leaves(agent);
+            self.views.leaves(agent);
+            self.leases.leaves(agent);
+        }
         match (fact, host.agent()) {
             (&Fact::RequestDue { request, kind, entry, .. }, _) => {
                 self.requests.due(request, kind, (at, entry), found);
@@ -126,11 +131,6 @@ impl FactObserver for Oracles {
                 self.requests.ended(at, request, outcome, found);
             }
             (Fact::AgentNoted(note), Some(agent)) => {
-                if matches!(note, Note::Draining { .. }) {
-                    self.requests.leaves(agent);
-                    self.views.leaves(agent);
-                    self.leases.leaves(agent);
-                }
                 self.requests.noted(at, agent, note, found);
                 if let &Note::Routed { request, ref peer, incarnation, .. } = note {
                     let routed = RoutingDecision { agent, request, peer, incarnation };
@@ -145,11 +145,6 @@ impl FactObserver for Oracles {
                 self.views.knows(at, agent, peers, found);
             }
             (&Fact::PresenceChanged(presence), Some(agent)) => {
-                if presence == Presence::Leaving {
-                    self.requests.leaves(agent);
-                    self.views.leaves(agent);
-                    self.leases.leaves(agent);
-                }
                 self.convergence.presence_changed(agent, presence);
             }
             (Fact::RegistryNoted(note), _) => {
@@ -184,6 +179,14 @@ impl FactObserver for Oracles {
             ) => {}
         }
     }
+}
+
+/// Whether an agent may give up its leases from now on.
+const fn is_about_to_go(fact: &Fact) -> bool {
+    matches!(
+        fact,
+        Fact::AgentNoted(Note::Draining { .. }) | Fact::PresenceChanged(Presence::Leaving)
+    )
 }
 
 #[cfg(test)]

@@ -1,5 +1,9 @@
-//! What the autoscaled set has cost under each policy, for the table of the terminal and that of the
-//! page.
+//! What the autoscaled set has cost under each policy: for the table of the terminal, that of the
+//! page, and the summary.
+
+use mesh_core::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::format;
 use crate::judge::PolicyResult;
@@ -36,4 +40,37 @@ fn row(result: &PolicyResult<'_>) -> Option<[String; 7]> {
             result.policy.to_owned(),
         ]
     })
+}
+
+/// What a set of agents has cost that an autoscaler starts and drains.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Autoscale")]
+pub struct AutoscaleEntry {
+    /// Seconds for which agents of the set were paid for, each from the order to start it to the end
+    /// of its process, added up.
+    pub agent_seconds: f64,
+    /// Agents that were ordered.
+    pub started: u64,
+    /// Agents that were told to go.
+    pub drained: u64,
+    /// Those of them that were told to stay after all.
+    pub cancelled: u64,
+    /// How many agents were paid for: pairs of the time since when, in seconds, and their number.
+    pub agents: Vec<(f64, u32)>,
+}
+
+impl AutoscaleEntry {
+    pub(super) fn of(usage: &ScalingUsage) -> Self {
+        // Milliseconds are exact enough, and don't depend on how a number is added up.
+        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        let step = |(at, count): &(Timestamp, u32)| (rounded(at.elapsed().as_secs_f64()), *count);
+        Self {
+            agent_seconds: rounded(usage.agent_seconds),
+            started: usage.started,
+            drained: usage.drained,
+            cancelled: usage.cancelled,
+            agents: usage.agents.iter().map(step).collect(),
+        }
+    }
 }

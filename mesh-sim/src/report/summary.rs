@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use mesh_core::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::by_autoscale::AutoscaleEntry;
 use super::by_job::measured_parts;
 use super::ranking::RankingEntry;
 use crate::experiment::{RanBy, Report};
@@ -19,9 +19,7 @@ use crate::figures::{Latencies, Threshold};
 use crate::format;
 use crate::judge::{MeasuredFigures, MissedThreshold, PolicyVerdict, Verdict};
 use crate::machine::ProviderCounts;
-use crate::record::{
-    CopyCounts, JobCounts, OutcomeCounts, RunRecord, ScalingUsage, SentAgainCounts, Violation,
-};
+use crate::record::{CopyCounts, JobCounts, OutcomeCounts, RunRecord, SentAgainCounts, Violation};
 use crate::scenario::EngineKind;
 
 /// Version of the format: one more whenever a field comes, goes or changes its meaning.
@@ -173,24 +171,6 @@ pub struct RequestsEntry {
     pub timed_out: u64,
     /// The connection failed before an answer.
     pub lost: u64,
-}
-
-/// What a set of agents has cost that an autoscaler starts and drains.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Autoscale")]
-pub struct AutoscaleEntry {
-    /// Seconds for which agents of the set were paid for, each from the order to start it to the end
-    /// of its process, added up.
-    pub agent_seconds: f64,
-    /// Agents that were ordered.
-    pub started: u64,
-    /// Agents that were told to go.
-    pub drained: u64,
-    /// Those of them that were told to stay after all.
-    pub cancelled: u64,
-    /// How many agents were paid for: pairs of the time since when, in seconds, and their number.
-    pub agents: Vec<(f64, u32)>,
 }
 
 /// The requests whose jobs are of one kind.
@@ -448,21 +428,6 @@ impl RunSummary {
             event_hash: format!("{:016x}", run.event_hash),
             events: run.events,
             violations: run.violations.iter().map(ViolationEntry::of).collect(),
-        }
-    }
-}
-
-impl AutoscaleEntry {
-    fn of(usage: &ScalingUsage) -> Self {
-        // Milliseconds are exact enough, and don't depend on how a number is added up.
-        let rounded = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
-        let step = |(at, count): &(Timestamp, u32)| (rounded(at.elapsed().as_secs_f64()), *count);
-        Self {
-            agent_seconds: rounded(usage.agent_seconds),
-            started: usage.started,
-            drained: usage.drained,
-            cancelled: usage.cancelled,
-            agents: usage.agents.iter().map(step).collect(),
         }
     }
 }
