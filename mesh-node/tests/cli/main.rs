@@ -23,6 +23,7 @@ mod registry;
 mod rpc_server;
 mod shutdown;
 mod soak;
+#[cfg(feature = "otlp")]
 mod spans;
 mod traces;
 mod units;

@@ -52,6 +52,7 @@ impl<N: Net> Client<N> {
     ///
     /// # Errors
     /// As [`Client::request`].
+    #[cfg(any(feature = "processes", feature = "store-etcd"))]
     pub(crate) async fn stream_post(
         &self,
         destination: &str,
