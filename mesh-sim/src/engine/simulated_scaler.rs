@@ -115,9 +115,10 @@ impl SimulatedScaler {
         Some(this)
     }
 
-    /// The time between two decisions.
-    pub(super) fn every(&self) -> Duration {
-        self.lock().spec.every
+    /// When it decides next; `None` if no requests arrive any more by then.
+    pub(super) fn after(&self, now: Timestamp) -> Option<Timestamp> {
+        let state = self.lock();
+        Some(now + state.spec.every).filter(|next| *next < state.last_arrival)
     }
 
     /// From the order to start an agent to the start of its process.

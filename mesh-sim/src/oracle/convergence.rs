@@ -11,6 +11,7 @@ use mesh_core::agent::Peers;
 use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::roster::Roster;
+use mesh_node::agent::LAST_ANSWERS_TIME;
 
 use super::FoundViolations;
 use super::bounds::{NoticeBounds, on_clock, slowest_clock};
@@ -216,7 +217,15 @@ fn last_departure(scenario: &Scenario) -> Timestamp {
     let changes = planned_changes(scenario).into_iter();
     let settled =
         |change: PlannedChange| if change.joins { change.at } else { change.at + drain_limit() };
-    changes.map(settled).max().unwrap_or_default()
+    changes.map(settled).max().max(last_drain(scenario)).unwrap_or_default()
+}
+
+/// When the last agent is gone that an autoscaler ends; `None` without one. It decides as long as
+/// requests arrive, and an agent learns of a drain with one of its next heartbeats.
+fn last_drain(scenario: &Scenario) -> Option<Timestamp> {
+    let spec = scenario.autoscale.as_ref()?;
+    let told = scenario.duration + scenario.membership.heartbeat.saturating_mul(3);
+    Some(Timestamp::from(told + spec.drain + LAST_ANSWERS_TIME))
 }
 
 /// How a list of agents differs from the expected list.

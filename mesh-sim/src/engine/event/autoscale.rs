@@ -30,7 +30,15 @@ impl EventSimulation<'_> {
                 ScalingOrder::Drain { name, draining } => self.mark(now, &name, draining),
             }
         }
-        self.queue.push(now + scaler.every(), Event::Scale);
+        self.scale_after(now);
+    }
+
+    /// The autoscaler, if there is one, will decide after its interval.
+    pub(super) fn scale_after(&mut self, now: Timestamp) {
+        let next = self.scaler.as_ref().and_then(|scaler| scaler.after(now));
+        if let Some(next) = next {
+            self.queue.push(next, Event::Scale);
+        }
     }
 
     /// An agent has begun to drain. At the latest after the time that it may take, it is told to shut

@@ -235,9 +235,7 @@ impl<'a> EventSimulation<'a> {
             }
         }
         self.start_client(now);
-        if let Some(scaler) = &self.scaler {
-            self.queue.push(now + scaler.every(), Event::Scale);
-        }
+        self.scale_after(now);
     }
 
     fn handle_event(&mut self, now: Timestamp, event: Event) {

@@ -15,8 +15,8 @@ use crate::journal::Fact;
 /// The autoscaler of a run, and what it has ordered.
 pub(super) struct Scaling {
     scaler: SimulatedScaler,
-    /// When it decides next.
-    next: Timestamp,
+    /// When it decides next, if it does.
+    next: Option<Timestamp>,
     /// The agents whose processes start, in order.
     starts: VecDeque<(Timestamp, AgentId)>,
     /// What registries are to mark. It is sent from the host of the client.
@@ -25,7 +25,7 @@ pub(super) struct Scaling {
 
 impl Scaling {
     pub(super) fn new(scaler: SimulatedScaler, marks: UnboundedSender<DrainBody>) -> Self {
-        let next = Timestamp::ZERO + scaler.every();
+        let next = scaler.after(Timestamp::ZERO);
         Self { scaler, next, starts: VecDeque::new(), marks }
     }
 }
@@ -39,8 +39,8 @@ impl TurmoilSimulation {
                 self.join(now, agent);
             }
         }
-        if now >= scaling.next {
-            scaling.next += scaling.scaler.every();
+        if let Some(due) = scaling.next.filter(|next| *next <= now) {
+            scaling.next = scaling.scaler.after(due);
             let (decision, orders) = scaling.scaler.decide(now);
             if !matches!(decision.action, ScalingAction::Hold(_)) {
                 self.journal.record(now, HostId::CLIENT, Fact::Scaled(decision.into()));
