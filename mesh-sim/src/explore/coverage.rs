@@ -137,10 +137,19 @@ impl Coverage {
         self.all().filter(|(_, met)| met.times > 0)
     }
 
-    /// The states that were never reached, without those that the engine can't reach.
-    pub fn never_met(&self, engine: EngineKind) -> impl Iterator<Item = &'static str> {
-        // Over TCP no call arrives twice.
-        let is_possible = move |state| engine == EngineKind::Event || state != HEARD_TWICE;
+    /// The states that were never reached, without those that the engine can't reach, or only a
+    /// scenario with an autoscaler can.
+    pub fn never_met(
+        &self,
+        engine: EngineKind,
+        has_autoscaler: bool,
+    ) -> impl Iterator<Item = &'static str> {
+        let is_possible = move |state| match state {
+            // Over TCP no call arrives twice.
+            HEARD_TWICE => engine == EngineKind::Event,
+            GREW | SHRANK | DRAIN_CANCELLED => has_autoscaler,
+            _ => true,
+        };
         let never = self.all().filter(move |(state, met)| met.times == 0 && is_possible(*state));
         never.map(|(state, _)| state)
     }

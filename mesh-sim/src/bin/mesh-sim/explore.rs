@@ -84,7 +84,8 @@ pub(super) fn explore(args: &ExploreArgs) -> anyhow::Result<SimExit> {
         Ok(totals) => totals,
         Err(diagnostics) => return Ok(complain(&diagnostics)),
     };
-    print(&closing(&totals, engine, seed));
+    let has_autoscaler = base.scenario.autoscale.is_some();
+    print(&closing(&totals, engine, has_autoscaler, seed));
     if interrupt.is_requested() {
         say("interrupted: what the runs so far have found is written");
         return Ok(SimExit::Interrupted);
@@ -112,7 +113,12 @@ fn write(
 }
 
 /// The summary of an exploration: how many runs there were, and which states they met or never met.
-fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String {
+fn closing(
+    totals: &ExplorationTotals,
+    engine: EngineKind,
+    has_autoscaler: bool,
+    seed: u64,
+) -> String {
     let ExplorationTotals { runs, failed, requests, events, .. } = totals;
     let mut text = format!(
         " seed {seed}: {}, {failed} failed; {}, {}\n",
@@ -130,7 +136,7 @@ fn closing(totals: &ExplorationTotals, engine: EngineKind, seed: u64) -> String 
             (counted(met.times as usize, "time"), counted(met.runs as usize, "run"));
         text.push_str(&format!(" {state:<44}{times:>15} in {runs:>11}\n"));
     }
-    for state in totals.coverage.never_met(engine) {
+    for state in totals.coverage.never_met(engine, has_autoscaler) {
         text.push_str(&format!(" {state:<44}      never met\n"));
     }
     text

@@ -17,14 +17,15 @@ const FIRST_POLICIES: usize = 6;
 /// The skills that are drawn.
 const SKILLS: [&str; 2] = ["skill-1", "skill-2"];
 
-/// Draws, for one run in two, which agents have which skills, unless the base says it. Returns the
-/// skills that agents have.
+/// Draws, for one run in two, which agents have which skills, unless the base says it or has an
+/// autoscaler. Returns the skills that agents have.
 pub(super) fn skills(draft: &mut Draft, scenario: &Scenario, draw: &mut Draw<'_>) -> Vec<String> {
     let own = scenario.agents.iter().flat_map(|agent| agent.skills.as_slice());
     let own: BTreeSet<String> = own.map(|skill| skill.to_string()).collect();
     let has_some = draw.coin();
     let chosen = SKILLS.map(|skill| (skill, some_agents(draft, draw)));
-    if !own.is_empty() || !has_some {
+    // The agents of an autoscaled set must be able to take each other's place.
+    if !own.is_empty() || !has_some || scenario.autoscale.is_some() {
         return own.into_iter().collect();
     }
     let mut skills = Vec::new();

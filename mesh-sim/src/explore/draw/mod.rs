@@ -6,6 +6,7 @@
 
 mod agents;
 mod arrivals;
+mod autoscale;
 mod clients;
 mod costs;
 mod faults;
@@ -75,6 +76,7 @@ pub(super) fn draw_scenario(
     providers::providers(&mut draft, &mut stream("providers"));
     agents::policies(&mut draft, scenario, &mut stream("policies"));
     agents::errors(&mut draft, scenario, &mut stream("errors"));
+    autoscale::autoscale(&mut draft, scenario, &mut stream("autoscale"));
     modifiers::modifiers(&mut draft, &mut stream("modifier"));
     let once = faults::with_times(scenario, engine, &mut stream("faults"));
     draft.set_faults(&once);
