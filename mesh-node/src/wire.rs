@@ -37,6 +37,11 @@ pub const PROTECTED_HEADER: &str = "mesh-protected";
 pub const ERROR_HEADER: &str = "mesh-error";
 /// The word in [`ERROR_HEADER`] for a response without an error.
 pub const NO_ERROR: &str = "none";
+/// The header of an answer with calls that belong to traces: for each JSON-RPC response of the body
+/// the id of its trace, or [`NO_TRACE`]. So a caller learns of a trace that the agent has begun.
+pub const TRACE_HEADER: &str = "mesh-trace";
+/// The word in [`TRACE_HEADER`] for a call that belongs to no trace.
+pub const NO_TRACE: &str = "none";
 
 /// Header of a call to an agent that names the session of its jobs, for callers that can't say it
 /// in `_meta`.

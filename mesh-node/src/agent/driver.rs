@@ -19,6 +19,7 @@ use mesh_core::hash::FastMap;
 use mesh_core::protocol::{Name, Reply, Request, Task};
 use mesh_core::registry::HEARTBEATS_PER_TTL;
 use mesh_core::seed::Seed;
+use mesh_core::trace::TraceId;
 use mesh_core::{Timestamp, jsonrpc};
 use slotmap::SecondaryMap;
 use tokio::sync::{Notify, oneshot};
@@ -174,6 +175,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         state.waiting.insert(ticket, sender);
         let now = self.clock.now();
         let handle = state.agent.handle_request(now, ticket, request);
+        let trace = handle.and_then(|handle| state.agent.trace_of(handle));
         self.drain(&mut state, now);
         let instant_jobs = std::mem::take(&mut state.instant_jobs);
         drop(state);
@@ -181,7 +183,7 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         for (job, task) in instant_jobs {
             self.run_at_once(job, task);
         }
-        PendingRequest { driver: self.clone(), ticket, handle, receiver }
+        PendingRequest { driver: self.clone(), ticket, handle, trace, receiver }
     }
 
     /// Tells the state machine about every timeout that it asks for. Never ready.
@@ -453,6 +455,7 @@ pub(super) struct PendingRequest<N: Net, H: Host, O: Observer> {
     driver: Arc<AgentDriver<N, H, O>>,
     ticket: Ticket,
     handle: Option<RequestHandle>,
+    trace: Option<TraceId>,
     receiver: oneshot::Receiver<RequestResult>,
 }
 
@@ -469,6 +472,11 @@ impl<N: Net, H: Host, O: Observer> PendingRequest<N, H, O> {
         }
         drop(state);
         self
+    }
+
+    /// The trace that the request belongs to.
+    pub(super) fn trace(&self) -> Option<TraceId> {
+        self.trace
     }
 
     /// Waits for the answer.

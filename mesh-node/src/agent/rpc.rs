@@ -8,14 +8,16 @@ use mesh_core::codec::{self, Origin};
 use mesh_core::jsonrpc::{self, Call, Error, Incoming, Outcome};
 use mesh_core::protocol::{self, ForeignCall, Name, Reply, Task, WorkReply};
 use mesh_core::sessions::MAX_SESSION_BYTES;
-use mesh_core::trace::TraceContext;
+use mesh_core::trace::{TraceContext, TraceId};
 
 use super::driver::{AgentDriver, PendingRequest};
 use crate::http::header::HeaderValue;
 use crate::http::{Request, Response, StatusCode};
 use crate::observer::AnsweredCall;
 use crate::rpc::RpcAnswer;
-use crate::wire::{ERROR_HEADER, NO_ERROR, SESSION_HEADER, TRACEPARENT, TRACESTATE};
+use crate::wire::{
+    ERROR_HEADER, NO_ERROR, NO_TRACE, SESSION_HEADER, TRACE_HEADER, TRACEPARENT, TRACESTATE,
+};
 use crate::{Host, Net, Observer};
 
 /// Answers a body. The calls of a batch run side by side, and are cancelled if the client hangs up.
@@ -27,15 +29,27 @@ pub(super) async fn answer<N: Net, H: Host, O: Observer>(
     let incoming = jsonrpc::parse(&request.body, &driver.json);
     let ambient = AmbientContext::of(request);
     let answered = answer_all(driver, &incoming, &ambient).await;
-    let origins = origins(&incoming, &answered);
-    let Some(body) = incoming.answer(answered.into_iter().map(|answered| answered.outcome)) else {
+    let fields = [
+        (ERROR_HEADER, origins(&incoming, &answered)),
+        (TRACE_HEADER, traces(&incoming, &answered)),
+    ];
+    let Some(body) = incoming.answer(answered.into_iter().map(|answered| answered.rpc.outcome))
+    else {
         return Response::empty();
     };
     let mut response = Response::json(StatusCode::OK, body);
-    if let Some(origins) = origins.and_then(|origins| HeaderValue::try_from(origins).ok()) {
-        response.headers.insert(ERROR_HEADER, origins);
+    for (name, value) in fields {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            response.headers.insert(name, value);
+        }
     }
     response
+}
+
+/// How a call was answered, and the trace that it belongs to.
+struct TracedAnswer {
+    rpc: RpcAnswer,
+    trace: Option<TraceId>,
 }
 
 /// What the header fields of a request say of all its calls. A call's own params come first.
@@ -92,9 +106,9 @@ fn session(request: &Request) -> Result<Option<Name>, Error> {
 
 /// The value of the header `mesh-error`, which says whose each error is. `None` if the answer has
 /// no errors, which is usual and allocates nothing.
-fn origins(incoming: &Incoming<'_>, answered: &[RpcAnswer]) -> Option<String> {
+fn origins(incoming: &Incoming<'_>, answered: &[TracedAnswer]) -> Option<String> {
     let origin = |call: Option<usize>| match call {
-        Some(place) => answered.get(place).and_then(|answered| answered.origin),
+        Some(place) => answered.get(place).and_then(|answered| answered.rpc.origin),
         // An entry of the batch that is no call: the agent itself refused it.
         None => Some(Origin::Agent),
     };
@@ -104,12 +118,22 @@ fn origins(incoming: &Incoming<'_>, answered: &[RpcAnswer]) -> Option<String> {
     })
 }
 
+/// The value of the header `mesh-trace`, which says for each answer what trace its call belongs to.
+/// `None` if none belongs to one.
+fn traces(incoming: &Incoming<'_>, answered: &[TracedAnswer]) -> Option<String> {
+    let trace = |call: Option<usize>| answered.get(call?)?.trace;
+    incoming.answered().any(|call| trace(call).is_some()).then(|| {
+        let word = |call| trace(call).map_or_else(|| NO_TRACE.to_owned(), |id| id.to_string());
+        incoming.answered().map(word).collect::<Vec<_>>().join(", ")
+    })
+}
+
 /// The answers to all calls of a body, in their order.
 async fn answer_all<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     incoming: &Incoming<'_>,
     ambient: &AmbientContext,
-) -> Vec<RpcAnswer> {
+) -> Vec<TracedAnswer> {
     let mut calls = incoming.calls();
     match (calls.next(), calls.next()) {
         // One call is the usual case, and does not need the bookkeeping of `join_all`.
@@ -123,9 +147,10 @@ async fn answer_call<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
     ambient: &AmbientContext,
-) -> RpcAnswer {
+) -> TracedAnswer {
     let received = driver.clock.now();
-    let answered = match dispatch(driver, call, ambient).await {
+    let mut trace = None;
+    let rpc = match dispatch(driver, call, ambient, &mut trace).await {
         Ok(Ok(result)) => RpcAnswer { outcome: Ok(result), origin: None },
         Ok(Err(error)) => RpcAnswer { outcome: Err(error), origin: Some(Origin::Agent) },
         Err(failure) => {
@@ -134,11 +159,11 @@ async fn answer_call<N: Net, H: Host, O: Observer>(
         }
     };
     let now = driver.clock.now();
-    let code = answered.outcome.as_ref().err().map(|error| error.code);
-    let end = (outcome(&answered), code);
+    let code = rpc.outcome.as_ref().err().map(|error| error.code);
+    let end = (outcome(&rpc), code);
     let call = AnsweredCall::new(&call.method, end, now.since(received));
     driver.observer.call(now, &driver.name, &call);
-    answered
+    TracedAnswer { rpc, trace }
 }
 
 /// The word for a call's outcome in metrics and for observers.
@@ -153,21 +178,27 @@ fn outcome(answered: &RpcAnswer) -> &'static str {
     }
 }
 
-/// Carries out a call. The inner result is the JSON-RPC outcome that the agent gives; the outer
-/// error is a failure of the request, which may be the job's own.
+/// Carries out a call, and puts its trace into `trace`. The inner result is the JSON-RPC outcome that
+/// the agent gives; the outer error is a failure of the request, which may be the job's own.
 async fn dispatch<N: Net, H: Host, O: Observer>(
     driver: &Arc<AgentDriver<N, H, O>>,
     call: &Call<'_>,
     ambient: &AmbientContext,
+    trace: &mut Option<TraceId>,
 ) -> Result<Outcome, Failure> {
     let decoded = codec::decode_request(call).and_then(|request| ambient.around(request));
     match decoded {
-        Ok(request) => submit(driver, call, request).answer().await.map(codec::encode_reply),
+        Ok(request) => {
+            let pending = submit(driver, call, request);
+            *trace = pending.trace();
+            pending.answer().await.map(codec::encode_reply)
+        }
         Err(error)
             if error.code == Error::METHOD_NOT_FOUND && driver.host.takes_foreign_calls() =>
         {
-            let answer = submit(driver, call, foreign(call, ambient)).answer().await;
-            answer.map(|reply| match reply {
+            let pending = submit(driver, call, foreign(call, ambient));
+            *trace = pending.trace();
+            pending.answer().await.map(|reply| match reply {
                 // A client that calls a foreign method expects its bare result, without the mesh's
                 // fields.
                 Reply::Work(WorkReply { result, .. }) => jsonrpc::result(&result),

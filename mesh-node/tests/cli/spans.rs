@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::process::{Process, Service, free_address, get, mesh, output, pause, until};
 use crate::rpc_server::{RpcServer, http, serve_raw};
+use crate::traces::{posted, rpc};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
@@ -77,7 +78,9 @@ fn the_spans_of_a_job_on_two_agents_are_one_tree() {
     let job = json!({ "text": "x", "request": 5, "_meta": { "traceparent": context } });
     let told = entry.call("delegate", job).expect("a result");
     let given = told["peer_result"]["result"].as_str().expect("the command's context").to_owned();
-    entry.call("delegate", json!({ "text": "x" })).expect("a result");
+    // Of a trace that the agent begins, the caller learns from the answer.
+    let (begun, _) = posted(&entry.address, &[], &rpc("delegate", json!({ "text": "x" })));
+    let begun = begun.expect("the answer names the trace");
     let is_named = |span: &Span| hex(&span.trace_id) == TRACE;
     until("the collector has all spans", || spans(received).len() >= 10);
 
@@ -108,6 +111,7 @@ fn the_spans_of_a_job_on_two_agents_are_one_tree() {
     assert_eq!(given, format!("00-{TRACE}-{}-01", hex(&run.1.span_id)));
     let roots = own.iter().filter(|(_, span)| span.parent_span_id.is_empty());
     assert_eq!(roots.count(), 1, "the other job began a trace: {own:#?}");
+    assert!(own.iter().all(|(_, span)| hex(&span.trace_id) == begun), "{begun}: {own:#?}");
     for agent in [&entry, &worker] {
         let page = get(&agent.address, "/metrics").1;
         assert!(page.contains("\nmesh_spans_dropped_total 0\n"), "{page}");

@@ -10,6 +10,7 @@ const NOWHERE: &str = "127.0.0.1:1";
 /// Answers with the command's place in a trace, as its environment says it.
 const ECHO: [&str; 4] =
     ["--", "sh", "-c", r#"cat > /dev/null; printf '["%s","%s"]' "$TRACEPARENT" "$TRACESTATE""#];
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const ONE: &str = "1bf92f3577b34da6a3ce929d0e0e4736";
 const TWO: &str = "2bf92f3577b34da6a3ce929d0e0e4736";
@@ -36,6 +37,11 @@ fn child_of(trace: &str, traceparent: &Value) -> String {
 
 /// Posts a body with these header lines, and reads the JSON of the answer.
 fn post(address: &str, headers: &[&str], body: &Value) -> Value {
+    posted(address, headers, body).1
+}
+
+/// The same, with what the answer's header `mesh-trace` says.
+pub(crate) fn posted(address: &str, headers: &[&str], body: &Value) -> (Option<String>, Value) {
     let body = body.to_string();
     let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
     let length = body.len();
@@ -44,11 +50,13 @@ fn post(address: &str, headers: &[&str], body: &Value) -> Value {
          content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
     );
     let answer = raw(address, request.as_bytes());
-    let body = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}")).1;
-    serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    let parts = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer:?}"));
+    let named = parts.0.lines().find_map(|line| line.strip_prefix("mesh-trace: "));
+    let json = serde_json::from_str(parts.1).unwrap_or_else(|error| panic!("{error}: {answer}"));
+    (named.map(str::to_owned), json)
 }
 
-fn rpc(method: &str, params: Value) -> Value {
+pub(crate) fn rpc(method: &str, params: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })
 }
 
@@ -257,4 +265,25 @@ fn the_command_line_names_a_trace() {
         assert_eq!(code, Some(2), "{stderr}");
         assert!(stderr.contains("expected 00-TRACE-PARENT-FLAGS"), "{stderr}");
     }
+}
+
+#[test]
+fn an_answer_names_the_trace_of_its_call() {
+    let registry = Service::registry(&[]);
+    let agent = |name: &str, share: &str| {
+        Service::agent(name, &registry.address, &["--demand", "1ms", "--trace-sample", share])
+    };
+    let (sampling, other) = (agent("sampling", "1"), agent("other", "0"));
+    let job = |text: &str| rpc("work", json!({ "text": text }));
+    let traced = rpc(
+        "work",
+        json!({ "text": "x", "_meta": { "traceparent": format!("00-{TRACE}-{PARENT}-00") } }),
+    );
+    // Nothing is recorded without a collector, so no trace is begun.
+    assert_eq!(posted(&sampling.address, &[], &job("x")).0, None);
+    let (named, answer) = posted(&other.address, &[], &traced);
+    assert_eq!(named.as_deref(), Some(TRACE), "{answer}");
+    let batch = Value::Array(vec![job("x"), traced, rpc("info", json!({}))]);
+    let (named, _) = posted(&other.address, &[], &batch);
+    assert_eq!(named, Some(format!("none, {TRACE}, none")));
 }

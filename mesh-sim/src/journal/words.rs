@@ -167,7 +167,7 @@ fn describe_agent_note(note: &Note, scribe: impl Scribe) {
 fn describe_scaling(decision: &ScalingDecision, scribe: impl Scribe) {
     use FieldValue::{Str, U64};
     let (kind, started, drained, cancelled) = match &decision.action {
-        ScalingAction::Hold(_) => ("hold", 0, 0, 0),
+        ScalingAction::Hold(_) => ("unchanged", 0, 0, 0),
         ScalingAction::Grow { cancel, start, .. } => ("grow", *start, 0, cancel.len()),
         ScalingAction::Shrink { drain } => ("shrink", 0, drain.len(), 0),
     };

@@ -14,7 +14,7 @@ pub(super) use self::delegation::{AttemptSpan, DelegationSpans, TracedChoice};
 pub(super) use self::job::JobSpans;
 
 use super::Agent;
-use super::effect::Effect;
+use super::effect::{Effect, RequestHandle};
 use super::failure::{CallError, Failure};
 use super::note::{Ending, Note};
 use crate::protocol::Task;
@@ -148,6 +148,17 @@ impl Agent {
     /// [`TraceConfig::trace_limit`] allows.
     pub fn traces_over_limit(&self) -> u64 {
         self.recorder.as_ref().map_or(0, |recorder| recorder.over_limit)
+    }
+
+    /// The trace that a request belongs to which is not answered yet, be it the caller's or one that
+    /// this agent has begun.
+    pub fn trace_of(&self, request: RequestHandle) -> Option<TraceId> {
+        let task = match request {
+            RequestHandle::Job(job) => &self.jobs.get(job)?.task,
+            RequestHandle::Delegation(delegation) => &self.delegations.get(delegation)?.task,
+            RequestHandle::Waiter(_) => return None,
+        };
+        task.trace().map(|trace| trace.trace_id())
     }
 
     /// Begins the span of a job that was received, if it is to be recorded. The job is then a part of
