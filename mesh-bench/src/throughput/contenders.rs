@@ -24,6 +24,9 @@ pub(crate) enum ContenderKind {
     Nginx { servers: usize },
     /// One agent that delegates to others by the policy of these options, with one thread each.
     Delegate { peers: usize, policy: &'static [&'static str] },
+    /// The same, where each agent records a share of the jobs and sends its spans to a collector, for
+    /// which a bare server stands.
+    TracedDelegate { peers: usize, policy: &'static [&'static str], share: &'static str },
     /// The reproduction of the Python demo: one agent that delegates to others.
     Python { peers: usize },
 }
@@ -56,8 +59,11 @@ pub(super) enum RequiredSpeed {
     Rate(f64),
 }
 
+/// The usual policy, by the agent's own counters: it calls nobody besides.
+const OWN: &[&str] = &["--policy", "power_of_two", "--signal", "own"];
+
 /// The groups of contenders that take turns. The first of each group is its baseline.
-pub(crate) const GROUPS: [&[Contender]; 4] = [
+pub(crate) const GROUPS: [&[Contender]; 5] = [
     &[
         Contender {
             name: "bare_hyper",
@@ -90,10 +96,7 @@ pub(crate) const GROUPS: [&[Contender]; 4] = [
         },
         Contender {
             name: "p2c_own",
-            kind: ContenderKind::Delegate {
-                peers: 4,
-                policy: &["--policy", "power_of_two", "--signal", "own"],
-            },
+            kind: ContenderKind::Delegate { peers: 4, policy: OWN },
             limit: RequiredSpeed::Ratio(0.7),
         },
         Contender {
@@ -111,6 +114,18 @@ pub(crate) const GROUPS: [&[Contender]; 4] = [
                 policy: &["--policy", "power_of_two", "--signal", "probes"],
             },
             limit: RequiredSpeed::Rate(5000.0),
+        },
+    ],
+    &[
+        Contender {
+            name: "untraced",
+            kind: ContenderKind::Delegate { peers: 4, policy: OWN },
+            limit: RequiredSpeed::Baseline,
+        },
+        Contender {
+            name: "traced",
+            kind: ContenderKind::TracedDelegate { peers: 4, policy: OWN, share: "0.01" },
+            limit: RequiredSpeed::Ratio(0.97),
         },
     ],
     &[
@@ -197,7 +212,7 @@ impl ContenderKind {
             | Self::SecuredWork { .. }
             | Self::Nginx { .. }
             | Self::NginxTls => "work",
-            Self::Delegate { .. } | Self::Python { .. } => "delegate",
+            Self::Delegate { .. } | Self::TracedDelegate { .. } | Self::Python { .. } => "delegate",
         };
         format!(
             r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"text":"Optimize Kafka consumer throughput","demand_ms":0}},"id":"1234"}}"#

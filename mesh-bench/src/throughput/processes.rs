@@ -51,7 +51,8 @@ impl Programs {
             ContenderKind::Echo { .. }
             | ContenderKind::Work { .. }
             | ContenderKind::SecuredWork { .. }
-            | ContenderKind::Delegate { .. } => None,
+            | ContenderKind::Delegate { .. }
+            | ContenderKind::TracedDelegate { .. } => None,
             ContenderKind::Nginx { .. } | ContenderKind::NginxTls => Nginx::lacks().await,
             ContenderKind::Python { .. } => {
                 let mut python = Command::new(&self.python);
@@ -83,6 +84,14 @@ impl Programs {
                 Ok(ContenderProcesses { tls, secured: Some(folder), ..plain })
             }
             ContenderKind::Delegate { peers, policy } => self.mesh(peers, policy, ONE).await,
+            ContenderKind::TracedDelegate { peers, policy, share } => {
+                let collector = ContenderProcesses::echo(ONE).await?;
+                let endpoint = format!("http://{}", collector.address);
+                let tracing = ["--trace-sample", share, "--otlp-endpoint", &endpoint];
+                let mut mesh = self.mesh(peers, &[policy, &tracing].concat(), ONE).await?;
+                mesh.processes.push(collector);
+                Ok(mesh)
+            }
             ContenderKind::Nginx { servers } => {
                 let mut processes = Vec::new();
                 for _ in 0..servers {
