@@ -61,7 +61,7 @@ struct ScalerState {
 struct ScaledMember {
     name: Name,
     slots: Option<u32>,
-    stage: Stage,
+    stage: MemberStage,
     since: Timestamp,
     report: Option<(LoadReport, Timestamp)>,
     refused: u64,
@@ -71,7 +71,7 @@ struct ScaledMember {
 
 /// How far an agent of the set is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum MemberStage {
     /// It does not run.
     Off,
     /// It was ordered, and its process has not started.
@@ -91,7 +91,7 @@ impl SimulatedScaler {
         let member = |id: &AgentId| {
             let agent = scenario.agent(*id);
             let is_there = agent.scaled == ScaledAgent::FromStart;
-            let stage = if is_there { Stage::Running } else { Stage::Off };
+            let stage = if is_there { MemberStage::Running } else { MemberStage::Off };
             let slots = agent.admission.concurrency.limit();
             let (name, since) = (agent.name.clone(), Timestamp::ZERO);
             (
@@ -165,14 +165,16 @@ impl ScalerState {
             Fact::LoadSampled { load, .. } => self.reported(at, id, *load),
             Fact::PresenceChanged(presence) => {
                 let stage = match presence {
-                    Presence::NotJoined | Presence::Gone => Stage::Off,
-                    Presence::Member => Stage::Running,
-                    Presence::Leaving => Stage::Leaving,
+                    Presence::NotJoined | Presence::Gone => MemberStage::Off,
+                    Presence::Member => MemberStage::Running,
+                    Presence::Leaving => MemberStage::Leaving,
                 };
                 self.confirmed(at, id, stage);
             }
-            Fact::AgentNoted(Note::Draining { .. }) => self.confirmed(at, id, Stage::Draining),
-            Fact::AgentNoted(Note::DrainCancelled) => self.confirmed(at, id, Stage::Running),
+            Fact::AgentNoted(Note::Draining { .. }) => {
+                self.confirmed(at, id, MemberStage::Draining)
+            }
+            Fact::AgentNoted(Note::DrainCancelled) => self.confirmed(at, id, MemberStage::Running),
             Fact::AgentNoted(Note::JobEnded {
                 outcome: Ending::Failed(FailureKind::Busy), ..
             }) => {
@@ -185,11 +187,11 @@ impl ScalerState {
     }
 
     /// The agent itself says how far it is.
-    fn confirmed(&mut self, at: Timestamp, id: AgentId, stage: Stage) {
+    fn confirmed(&mut self, at: Timestamp, id: AgentId, stage: MemberStage) {
         self.set_stage(at, id, stage);
         if let Some(member) = self.agents.get_mut(&id) {
-            let draining = stage == Stage::Draining;
-            let is_over = matches!(stage, Stage::Off | Stage::Leaving);
+            let draining = stage == MemberStage::Draining;
+            let is_over = matches!(stage, MemberStage::Off | MemberStage::Leaving);
             member.ordered = member.ordered.filter(|wanted| *wanted != draining && !is_over);
         }
     }
@@ -247,10 +249,10 @@ impl ScalerState {
         if now + self.spec.start_up >= self.last_arrival {
             return Vec::new();
         }
-        let off = self.agents.iter().filter(|(_, member)| member.stage == Stage::Off);
+        let off = self.agents.iter().filter(|(_, member)| member.stage == MemberStage::Off);
         let chosen: Vec<AgentId> = off.map(|(id, _)| *id).take(count as usize).collect();
         for id in &chosen {
-            self.set_stage(now, *id, Stage::Ordered);
+            self.set_stage(now, *id, MemberStage::Ordered);
         }
         self.usage.started += chosen.len() as u64;
         chosen.into_iter().map(ScalingOrder::Start).collect()
@@ -264,19 +266,23 @@ impl ScalerState {
         if draining && self.spec.drain.is_zero() {
             return Some(ScalingOrder::End(id));
         }
-        self.set_stage(now, id, if draining { Stage::Draining } else { Stage::Running });
+        self.set_stage(
+            now,
+            id,
+            if draining { MemberStage::Draining } else { MemberStage::Running },
+        );
         if let Some(member) = self.agents.get_mut(&id) {
             member.ordered = Some(draining);
         }
         Some(ScalingOrder::Drain { name, draining })
     }
 
-    fn set_stage(&mut self, now: Timestamp, id: AgentId, stage: Stage) {
+    fn set_stage(&mut self, now: Timestamp, id: AgentId, stage: MemberStage) {
         self.count(now);
         let Some(member) = self.agents.get_mut(&id).filter(|member| member.stage != stage) else {
             return;
         };
-        let was_off = matches!(member.stage, Stage::Off | Stage::Ordered);
+        let was_off = matches!(member.stage, MemberStage::Off | MemberStage::Ordered);
         if was_off {
             // Another process: what the one before has said does not count.
             (member.report, member.refused, member.since) = (None, 0, now);
@@ -290,7 +296,7 @@ impl ScalerState {
 
     /// The agents that cost something: from the order to the end of the process.
     fn paid(&self) -> u32 {
-        self.agents.values().filter(|member| member.stage != Stage::Off).count() as u32
+        self.agents.values().filter(|member| member.stage != MemberStage::Off).count() as u32
     }
 
     /// Adds the cost up to now.
@@ -310,12 +316,12 @@ impl ScaledMember {
     /// The agent as the scaler is told of it; `None` if it does not run, or is about to end.
     fn shown(&self, now: Timestamp) -> Option<SetMember> {
         let state = match self.stage {
-            Stage::Off | Stage::Leaving => return None,
-            Stage::Ordered => MemberState::Starting,
+            MemberStage::Off | MemberStage::Leaving => return None,
+            MemberStage::Ordered => MemberState::Starting,
             // Nobody knows yet how busy it is.
-            Stage::Running if self.report.is_none() => MemberState::Starting,
-            Stage::Running => MemberState::Ready,
-            Stage::Draining => MemberState::Draining,
+            MemberStage::Running if self.report.is_none() => MemberState::Starting,
+            MemberStage::Running => MemberState::Ready,
+            MemberStage::Draining => MemberState::Draining,
         };
         let load = self.report.map(|(load, _)| load).unwrap_or_default();
         Some(SetMember {

@@ -29,7 +29,7 @@ use super::{SimExit, complain, output, print, say};
 const FOLDER: &str = "results/view";
 
 /// What is played back, and the results that it should agree with.
-struct Shown {
+struct ViewedRuns {
     loaded: ScenarioFile,
     engine: EngineKind,
     seed: u64,
@@ -88,7 +88,7 @@ fn usage(complaint: &str) -> SimExit {
 
 /// Reads the scenario, or the copy of it beside results. If it can't be played back, the reason has
 /// been printed.
-fn load(args: &ViewArgs) -> anyhow::Result<Result<Shown, SimExit>> {
+fn load(args: &ViewArgs) -> anyhow::Result<Result<ViewedRuns, SimExit>> {
     let results = match args.what.is_dir() {
         false => None,
         true => match ResultDirectory::read(&args.what) {
@@ -123,7 +123,7 @@ fn load(args: &ViewArgs) -> anyhow::Result<Result<Shown, SimExit>> {
     }
     let seeds = results.as_ref().map_or(&loaded.scenario.seeds, |results| &results.seeds);
     let seed = args.seed.or(seeds.first().copied()).unwrap_or_default();
-    Ok(Ok(Shown { loaded, engine, seed, results }))
+    Ok(Ok(ViewedRuns { loaded, engine, seed, results }))
 }
 
 /// Whether the runs of these results can be carried out again.
@@ -145,7 +145,7 @@ fn can_be_repeated(results: &ResultDirectory) -> Result<(), String> {
     Ok(())
 }
 
-impl Shown {
+impl ViewedRuns {
     /// The policies with these labels; without any, the first two.
     fn policies(&self, labels: &[String]) -> Result<Vec<PolicySpec>, String> {
         let scenario = self.loaded.scenario.clone().select(&[], labels)?;
