@@ -205,6 +205,11 @@ fn a_share_of_the_jobs_without_a_trace_begin_one() {
     assert!((200..300).contains(&some), "{some}");
     // Three quarters of 2^56 are rejected: 0xc0000000000000, without the zeros at its end.
     assert_eq!(state, "ot=th:c");
+    // The agent that has sent this job has decided that it begins none.
+    let tracing = Some(TraceConfig { trace_sample: 1.0, ..TraceConfig::default() });
+    let mut driver = Driver::new(AgentConfig { tracing, ..config("random") });
+    driver.work(Task { depth: 1, ..job() });
+    assert_eq!(driver.running[0].1.trace(), None);
 }
 
 #[test]

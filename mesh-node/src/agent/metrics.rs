@@ -80,7 +80,8 @@ impl RoutingGauges {
         });
         page.counters("mesh_decisions_total", "Choices of a peer, by why it was chosen.", reasons);
         let help = "Age of the load report that a choice was made on.";
-        page.histograms("mesh_signal_age_seconds", help, [(String::new(), choices.signal_ages())]);
+        let ages = choices.signal_ages().cloned().unwrap_or_default();
+        page.histograms("mesh_signal_age_seconds", help, [(String::new(), &ages)]);
         page.counter("mesh_probes_sent_total", "Probes sent.", choices.probes_sent());
         page.counter("mesh_probes_answered_total", "Probes answered.", choices.probes_answered());
         if let Some(size) = pool_size {

@@ -172,7 +172,7 @@ impl ScalerState {
                 self.confirmed(at, id, stage);
             }
             Fact::AgentNoted(Note::Draining { .. }) => {
-                self.confirmed(at, id, MemberStage::Draining)
+                self.confirmed(at, id, MemberStage::Draining);
             }
             Fact::AgentNoted(Note::DrainCancelled) => self.confirmed(at, id, MemberStage::Running),
             Fact::AgentNoted(Note::JobEnded {

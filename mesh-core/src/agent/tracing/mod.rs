@@ -165,7 +165,8 @@ impl Agent {
     /// that span.
     fn receive(&mut self, now: Timestamp, task: &mut Task) -> Option<ServerSpan> {
         let recorder = self.recorder.as_mut()?;
-        if task.trace().is_none() && recorder.sampler.is_off() {
+        // Whether a job begins a trace is decided where it enters the mesh, and only once.
+        if task.trace().is_none() && (recorder.sampler.is_off() || task.depth > 0) {
             return None;
         }
         let ids = self.span_ids.get_or_insert_with(|| Box::new(self.seed.child("spans").rng()));
