@@ -12,9 +12,12 @@ use mesh_core::load::LoadReport;
 use mesh_core::protocol::Name;
 use mesh_core::registry::is_name;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// The longest name of a set: names of its agents begin with it, and are longer.
 pub const MAX_SET_BYTES: usize = 48;
+/// The longest name of what the CPU of an agent is measured of.
+const MAX_MACHINE_BYTES: usize = 128;
 /// The most sets of one registry.
 pub const MAX_SETS: usize = 64;
 /// The most decisions of a set that are remembered.
@@ -43,6 +46,16 @@ pub struct MemberBody {
     /// that say the same report the same CPU.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Arc<str>>,
+}
+
+impl MemberBody {
+    /// Reads what an agent has written. `None` if it is nothing that an agent of a set says: that must
+    /// not cost the agent its lease.
+    pub(crate) fn read(json: &RawValue) -> Option<Self> {
+        let is_short = |machine: &Arc<str>| machine.len() <= MAX_MACHINE_BYTES;
+        let member: Self = serde_json::from_str(json.get()).ok()?;
+        (is_set(&member.set) && member.machine.as_ref().is_none_or(is_short)).then_some(member)
+    }
 }
 
 /// Body of `POST /scale`: an autoscaler asks for the agents of its set, and for the right to change
@@ -129,7 +142,7 @@ pub struct DecisionBody {
 }
 
 /// Answer to `POST /scale`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ScaledBody {
     /// Whether the set is this autoscaler's; else another one holds it.
     pub granted: bool,

@@ -16,8 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::scaling::MemberBody;
-
 /// Header that names the registry's life. It changes when a restart has lost the leases.
 pub const EPOCH_HEADER: &str = "mesh-epoch";
 /// Header with the index, a number that rises with every change of the membership, and from one
@@ -80,9 +78,10 @@ pub struct RegisterBody {
     /// Whether the agent takes no more jobs and is about to go.
     #[serde(default, skip_serializing_if = "is_false")]
     pub draining: bool,
-    /// What an agent of a set tells its autoscaler.
+    /// What an agent of a set tells its autoscaler: a [`MemberBody`](crate::scaling::MemberBody). Read
+    /// apart from the rest, as the telemetry is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub member: Option<MemberBody>,
+    pub member: Option<Box<RawValue>>,
     /// The agent's [`Telemetry`](mesh_core::telemetry::Telemetry), if it tells any. It is read apart
     /// from the rest, because a mistake in it must not cost the agent its lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]

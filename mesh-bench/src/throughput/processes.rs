@@ -36,6 +36,8 @@ pub(crate) struct ContenderProcesses {
     /// The load balancer. It stands first, so that it ends before its servers.
     nginx: Option<Nginx>,
     processes: Vec<Process>,
+    /// What takes the spans. It is no part of the mesh, so what it needs does not count.
+    collector: Option<Process>,
     /// The address that gets the calls.
     pub(crate) entry: String,
     /// How it is called; `None` for plain HTTP.
@@ -88,9 +90,8 @@ impl Programs {
                 let collector = ContenderProcesses::echo(ONE).await?;
                 let endpoint = format!("http://{}", collector.address);
                 let tracing = ["--trace-sample", share, "--otlp-endpoint", &endpoint];
-                let mut mesh = self.mesh(peers, &[policy, &tracing].concat(), ONE).await?;
-                mesh.processes.push(collector);
-                Ok(mesh)
+                let mesh = self.mesh(peers, &[policy, &tracing].concat(), ONE).await?;
+                Ok(ContenderProcesses { collector: Some(collector), ..mesh })
             }
             ContenderKind::Nginx { servers } => {
                 let mut processes = Vec::new();
@@ -178,7 +179,7 @@ impl Programs {
 impl ContenderProcesses {
     /// Processes that are called over plain HTTP, without a key.
     const fn plain(entry: String, nginx: Option<Nginx>, processes: Vec<Process>) -> Self {
-        Self { nginx, processes, entry, tls: None, secured: None }
+        Self { nginx, processes, collector: None, entry, tls: None, secured: None }
     }
 
     /// The call that is sent to them.
@@ -207,7 +208,8 @@ impl ContenderProcesses {
     /// Fails if one of the processes has ended.
     pub(crate) fn must_live(&mut self) -> anyhow::Result<()> {
         let nginx = self.nginx.iter_mut().map(|nginx| &mut nginx.process);
-        nginx.chain(&mut self.processes).try_for_each(Process::must_live)
+        let others = self.processes.iter_mut().chain(&mut self.collector);
+        nginx.chain(others).try_for_each(Process::must_live)
     }
 }
 

@@ -116,7 +116,7 @@ impl Scaler {
         let is_idle = self.without_one(&ratios, census) < self.config.shrink_below;
         note(&mut self.idle_since, is_idle && is_certain, now);
         let action = match (is_busy, is_idle) {
-            (true, _) if is_one_machine(&fresh, &ratios) => {
+            (true, _) if self.is_one_machine(&fresh, &ratios) => {
                 ScalingAction::Hold(HoldReason::OneMachine)
             }
             (true, _) => self.grow(now, census, &ratios, fresh.len() as u32, members),
@@ -179,6 +179,16 @@ impl Scaler {
         // Those that start can't drain; they are seen to when they are ready.
         let surplus = capacity.saturating_sub(max).min(census.ready);
         (surplus > 0).then(|| ScalingAction::Shrink { drain: victims(members, surplus) })
+    }
+
+    /// Whether nothing but the CPU makes the set busy, and all of several agents report that of one
+    /// machine. Of a single agent nobody knows where the next one would run.
+    fn is_one_machine(&self, fresh: &[&SetMember], ratios: &ScalingRatios) -> bool {
+        let [first, others @ ..] = fresh else { return false };
+        let has_slots = ratios.slots.is_some_and(|slots| slots > 1.0 + self.config.tolerance);
+        let is_by_cpu = ratios.decisive == ratios.cpu && !has_slots;
+        let is_same = |member: &&SetMember| member.machine == first.machine;
+        is_by_cpu && first.machine.is_some() && !others.is_empty() && others.iter().all(is_same)
     }
 
     /// How busy the set would be without one of its agents; endless if it has no other.
@@ -256,13 +266,6 @@ impl Scaler {
 /// Remembers since when something is so.
 fn note(since: &mut Option<Timestamp>, is_so: bool, now: Timestamp) {
     *since = is_so.then(|| since.unwrap_or(now));
-}
-
-/// Whether the CPU makes the set busy, and all agents report that of one machine.
-fn is_one_machine(fresh: &[&SetMember], ratios: &ScalingRatios) -> bool {
-    let Some(first) = fresh[0].machine.as_ref() else { return false };
-    let is_by_cpu = ratios.decisive == ratios.cpu;
-    is_by_cpu && fresh.iter().all(|member| member.machine.as_ref() == Some(first))
 }
 
 /// The agents that are cheapest to end, at most so many.

@@ -21,6 +21,7 @@ use mesh_core::registry::HEARTBEATS_PER_TTL;
 use mesh_core::seed::Seed;
 use mesh_core::trace::TraceId;
 use mesh_core::{Timestamp, jsonrpc};
+use serde_json::value::{RawValue, to_raw_value};
 use slotmap::SecondaryMap;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
@@ -174,8 +175,9 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
         state.next_ticket += 1;
         state.waiting.insert(ticket, sender);
         let now = self.clock.now();
+        let given = request.trace_id();
         let handle = state.agent.handle_request(now, ticket, request);
-        let trace = handle.and_then(|handle| state.agent.trace_of(handle));
+        let trace = handle.and_then(|handle| state.agent.trace_of(handle)).or(given);
         self.drain(&mut state, now);
         let instant_jobs = std::mem::take(&mut state.instant_jobs);
         drop(state);
@@ -223,13 +225,13 @@ impl<N: Net, H: Host, O: Observer> AgentDriver<N, H, O> {
     }
 
     /// What the agent tells the autoscaler of its set, if it belongs to one.
-    pub(super) fn member(&self) -> Option<MemberBody> {
+    pub(super) fn member(&self) -> Option<Box<RawValue>> {
         let (set, machine) = self.set.get()?.clone();
         let now = self.clock.now();
         let agent = &self.lock().agent;
         let (slots, refused) = (agent.slots(), agent.refused());
         let uptime_ms = agent.uptime(now).as_millis() as u64;
-        Some(MemberBody { set, uptime_ms, slots, refused, machine })
+        to_raw_value(&MemberBody { set, uptime_ms, slots, refused, machine }).ok()
     }
 
     /// Ready when an agent that was told to drain may leave, or has drained for `limit`. Gives back

@@ -139,7 +139,8 @@ impl Dashboard {
                 json!({ "took_ms": took_ms, "trace": trace, "code": code, "error": error })
             }
             Err(error) => {
-                let reason = format!("{} did not answer: failed to {error}", job.agent);
+                let reason =
+                    format!("{} did not answer: failed to {error} (trace {trace})", job.agent);
                 return Err((StatusCode::BAD_GATEWAY, reason));
             }
         };

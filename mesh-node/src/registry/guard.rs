@@ -9,7 +9,6 @@ use super::driver::RegistryDriver;
 use super::http::{body, json};
 use crate::Observer;
 use crate::http::{Head, Request, Response, StatusCode};
-use crate::scaling::MemberBody;
 use crate::security::{AccessDoor, AddressBook, Caller};
 use crate::wire::{DeregisterBody, DrainBody, RefusedBody, RegisterBody};
 
@@ -25,7 +24,7 @@ pub struct RegistrationGuard {
 
 /// What comes with a registration that is not the registry's business: telemetry, and what an agent
 /// of a set tells its autoscaler.
-pub(super) type RegisterExtras = (Option<Box<RawValue>>, Option<MemberBody>);
+pub(super) type RegisterExtras = (Option<Box<RawValue>>, Option<Box<RawValue>>);
 
 impl<O: Observer> RegistryDriver<O> {
     /// The door that callers have passed; `None` if nobody is asked who he is.

@@ -10,6 +10,7 @@ use crate::Observer;
 use crate::dashboard::{DashboardEndpoint, MOST_BODY_BYTES};
 use crate::http::{Method, Request, Response, Route, Service, StatusCode};
 use crate::observer::AnsweredRequest;
+use crate::scaling::MemberBody;
 use crate::wire::{
     DeregisterBody, DrainBody, EPOCH_HEADER, INDEX_HEADER, PROTECTED_HEADER, REVISION_HEADER,
     RefusedBody, RegisteredBody, ServiceBody, ServicesBody,
@@ -138,7 +139,7 @@ impl<O: Observer> RegistryDriver<O> {
                 let status = status.to_owned();
                 let Registered { rival, drain, .. } = registered;
                 let watched = self.told(&name, telemetry.as_deref());
-                self.sets.told(&name, member);
+                self.sets.told(&name, member.as_deref().and_then(MemberBody::read));
                 json(StatusCode::OK, &RegisteredBody { status, ttl_ms, rival, drain, watched })
             }
             Err(error) => refused(&error),

@@ -14,8 +14,7 @@ use super::http::{body, invalid, json};
 use crate::Observer;
 use crate::http::{Request, Response, StatusCode};
 use crate::scaling::{
-    BoardSet, DecisionBody, ListedMember, MAX_SETS, MemberBody, PendingAgent, ScaleBody,
-    ScaledBody, is_set,
+    BoardSet, DecisionBody, ListedMember, MAX_SETS, MemberBody, PendingAgent, ScaleBody, ScaledBody,
 };
 use crate::wire::RefusedBody;
 
@@ -51,7 +50,7 @@ impl SetDesk {
 
     /// An agent that has a lease has told this. One that belongs to no set any more is forgotten.
     pub(super) fn told(&self, name: &Name, member: Option<MemberBody>) {
-        match member.filter(|member| is_set(&member.set)) {
+        match member {
             Some(member) => drop(self.members().insert(name.clone(), member)),
             None => drop(self.members().remove(name)),
         }

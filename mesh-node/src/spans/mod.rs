@@ -115,9 +115,11 @@ impl Observer for SpanDesk {
 
 impl Observer for SpanQueue {
     fn span(&self, _: Timestamp, agent: &Name, span: &Arc<TraceSpan>) {
-        let Err(TrySendError::Full(_)) = self.sender.try_send(span.clone()) else { return };
+        let Err(error) = self.sender.try_send(span.clone()) else { return };
         SpanCounts::add(&self.counts.dropped, 1);
-        if !self.counts.has_complained.swap(true, Ordering::Relaxed) {
+        if matches!(error, TrySendError::Full(_))
+            && !self.counts.has_complained.swap(true, Ordering::Relaxed)
+        {
             tracing::warn!(%agent, "spans come faster than the collector takes them; some are lost");
         }
     }

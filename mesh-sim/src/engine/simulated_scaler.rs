@@ -175,6 +175,8 @@ impl ScalerState {
                 self.confirmed(at, id, MemberStage::Draining);
             }
             Fact::AgentNoted(Note::DrainCancelled) => self.confirmed(at, id, MemberStage::Running),
+            // Its next life knows nothing of a drain.
+            Fact::HostCrashed(_) => self.crashed(at, id),
             Fact::AgentNoted(Note::JobEnded {
                 outcome: Ending::Failed(FailureKind::Busy), ..
             }) => {
@@ -183,6 +185,14 @@ impl ScalerState {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn crashed(&mut self, at: Timestamp, id: AgentId) {
+        let Some(member) = self.agents.get_mut(&id) else { return };
+        (member.report, member.refused, member.ordered) = (None, 0, None);
+        if member.stage == MemberStage::Draining {
+            self.set_stage(at, id, MemberStage::Running);
         }
     }
 

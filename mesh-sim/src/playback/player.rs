@@ -58,10 +58,40 @@ pub fn player_page(
     let recording = Recording { end_ms, period_ms, faults, runs, page: playback_page() };
     // Within a script, `<` could only begin the end of it, or a comment.
     let json = serde_json::to_string(&recording)?.replace('<', "\\u003c");
-    let page = DOCUMENT
-        .replace("TITLE", &escape(title))
-        .replace("LEAD", &escape(lead))
-        .replace("STYLE", STYLE)
-        .replace("SCRIPT", SCRIPT);
-    Ok(page.replace("RECORDING", &json))
+    let (title, lead) = (escape(title), escape(lead));
+    let parts: [(&str, &str); 5] = [
+        ("TITLE", &title),
+        ("LEAD", &lead),
+        ("STYLE", STYLE),
+        ("SCRIPT", SCRIPT),
+        ("RECORDING", &json),
+    ];
+    Ok(filled(DOCUMENT, &parts))
+}
+
+/// The template with these texts in place of its markers. What a text has in it is no marker.
+fn filled(template: &str, parts: &[(&str, &str)]) -> String {
+    let (mut out, mut rest) = (String::new(), template);
+    let next = |rest: &str| {
+        let found =
+            parts.iter().filter_map(|(marker, text)| Some((rest.find(marker)?, *marker, *text)));
+        found.min_by_key(|(at, ..)| *at)
+    };
+    while let Some((at, marker, text)) = next(rest) {
+        out.push_str(&rest[..at]);
+        out.push_str(text);
+        rest = &rest[at + marker.len()..];
+    }
+    out + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_text_is_no_marker() {
+        let page = player_page("SCRIPT <b>", "RECORDING", &[], &[]).expect("a page");
+        assert!(page.contains("<h1>SCRIPT &lt;b&gt;</h1>") && page.contains(">RECORDING</p>"));
+    }
 }

@@ -194,8 +194,12 @@ impl PlaybackRecorder {
                 let lease = self.leases.entry(note.name.clone()).or_insert_with(new);
                 lease.at.insert(registry);
                 (lease.url, lease.incarnation) = (note.url.clone(), note.incarnation);
-                let is_restored = note.kind == LeaseNoteKind::Restored;
-                lease.state = is_restored.then_some(LeaseState::Recovering);
+                let is_only = lease.at.len() == 1 && lease.state != Some(LeaseState::Draining);
+                if note.kind != LeaseNoteKind::Restored {
+                    lease.state = None;
+                } else if is_only {
+                    lease.state = Some(LeaseState::Recovering);
+                }
             }
             LeaseNoteKind::Drained(is_draining) => {
                 if let Some(lease) = self.leases.get_mut(&note.name) {
@@ -253,6 +257,13 @@ impl FactObserver for PlaybackRecorder {
                 if let Some(agent) = self.agents.get_mut(&entry.host) {
                     agent.sampled = Some(entry.at);
                     agent.book.loaded(*load);
+                    // Renewals are no facts; an agent that lives is heard.
+                    let lease = self.leases.get_mut(&self.names[entry.host]);
+                    if let Some(lease) = lease
+                        && lease.state == Some(LeaseState::Recovering)
+                    {
+                        lease.state = None;
+                    }
                 }
             }
             Fact::PeersKnown(peers) => {

@@ -132,27 +132,24 @@ impl Agent {
     ) {
         let spans = self.delegations.get_mut(id).and_then(|delegation| delegation.spans.as_mut());
         let Some(choice) = spans.and_then(|spans| spans.choice.take()) else { return };
-        self.tell_ended_choice(now, &choice, peer);
+        let span = self.choice_span(now, &choice, peer);
+        self.tell_span(if peer.is_some() { span } else { without_peer(span) });
     }
 
-    fn tell_ended_choice(
-        &mut self,
+    fn choice_span(
+        &self,
         now: Timestamp,
         choice: &OpenChoice,
         peer: Option<&ListedLease>,
-    ) {
+    ) -> TraceSpan {
         let OpenChoice { place, start, basis } = *choice;
         let policy: Arc<str> = self.config.policy.name().into();
-        let span = TraceSpan::new(place, SpanKind::Internal, CHOICE, start, now)
+        TraceSpan::new(place, SpanKind::Internal, CHOICE, start, now)
             .with(names::POLICY, policy)
             .with(names::SIGNAL, basis.signal.name())
             .with(names::ELIGIBLE_PEERS, basis.eligible)
             .with_some(names::SIGNAL_AGE, basis.age)
-            .with_some(names::PEER, peer.map(|peer| peer.name.clone()));
-        self.tell_span(match peer {
-            Some(_) => span,
-            None => span.failed("nobody", "no peer was chosen"),
-        });
+            .with_some(names::PEER, peer.map(|peer| peer.name.clone()))
     }
 
     /// The span of an attempt that begins as a part of this task's trace.
@@ -207,17 +204,28 @@ impl Agent {
         let Some(spans) = &delegation.spans else { return };
         let Delegation { task, received, .. } = delegation;
         for attempt in &delegation.attempts {
-            if let Some(span) = attempt_span(now, task.request, attempt) {
-                self.tell_span(span.with(names::OUTCOME, GIVEN_UP));
-            }
+            let Some(span) = attempt_span(now, task.request, attempt) else { continue };
+            self.tell_span(match outcome {
+                Ending::Cancelled => span.failed(outcome.name(), "the caller went away"),
+                Ending::Done | Ending::Failed(_) => span.with(names::OUTCOME, GIVEN_UP),
+            });
         }
         if let Some(choice) = &spans.choice {
-            self.tell_ended_choice(now, choice, None);
+            let span = self.choice_span(now, choice, None);
+            self.tell_span(match outcome {
+                Ending::Failed(_) => without_peer(span),
+                Ending::Done | Ending::Cancelled => span.with(names::OUTCOME, GIVEN_UP),
+            });
         }
         let end = (outcome, failure);
         let span = spans.server.end(task, "delegate", (*received, now), end);
         self.tell_span(span.with(names::ROUNDS, delegation.rounds));
     }
+}
+
+/// The span of a choice that has found nobody.
+fn without_peer(span: TraceSpan) -> TraceSpan {
+    span.failed("nobody", "no peer was chosen")
 }
 
 fn attempt_span(now: Timestamp, request: u64, attempt: &Attempt) -> Option<TraceSpan> {

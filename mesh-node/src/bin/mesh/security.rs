@@ -51,13 +51,15 @@ pub(crate) struct SecurityArgs {
 pub(crate) struct CredentialArgs {
     /// The own keys, one a line: a key with the role `register` is shown to the registry, and one
     /// with the role `call` to agents [default: the key in the variable MESH_KEY]
-    #[arg(long, env = "MESH_KEY_FILE", value_name = "FILE")]
+    #[arg(long, env = KEY_FILE_VARIABLE, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
 }
 
 /// The variable that may have a key, or several with spaces between them. It is no option, because
 /// everybody on the machine sees the command lines of all processes.
 pub(crate) const KEY_VARIABLE: &str = "MESH_KEY";
+/// The variable that names a file with keys.
+pub(crate) const KEY_FILE_VARIABLE: &str = "MESH_KEY_FILE";
 
 impl CredentialArgs {
     /// What this process shows to others. Its file is read again for as long as the process runs.

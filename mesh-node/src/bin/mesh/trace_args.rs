@@ -3,7 +3,7 @@
 #[cfg(feature = "otlp")]
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::Args;
 use mesh_core::trace::{TraceConfig, TraceContext};
 #[cfg(feature = "otlp")]
@@ -73,18 +73,20 @@ impl SpanArgs {
     /// The collector that the option names, or else the environment.
     fn collector(&self) -> anyhow::Result<Option<HttpUrl>> {
         const VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-        let collector = match (&self.otlp_endpoint, variable(VARIABLE)) {
-            (Some(url), _) => Some(url.clone()),
-            (None, Some(text)) => {
-                let url = text.parse().map_err(|error| anyhow!("{VARIABLE}={text}: {error}"))?;
-                Some(url)
-            }
-            (None, None) => None,
-        };
-        if collector.is_some() && cfg!(not(feature = "otlp")) {
+        if self.otlp_endpoint.is_some() && cfg!(not(feature = "otlp")) {
             bail!("--otlp-endpoint: this program was built without the feature `otlp`");
         }
-        Ok(collector)
+        if let Some(url) = &self.otlp_endpoint {
+            return Ok(Some(url.clone()));
+        }
+        let Some(text) = variable(VARIABLE).filter(|_| cfg!(feature = "otlp")) else {
+            return Ok(None);
+        };
+        // Somebody may have set it for all programs, so a value that is of no use here is no mistake.
+        let url = text.parse::<HttpUrl>();
+        let url = url
+            .inspect_err(|error| tracing::warn!("{VARIABLE}={text}: {error}; no spans go there"));
+        Ok(url.ok())
     }
 
     /// Starts to export the spans of the agent of this name, if they go anywhere.

@@ -35,8 +35,6 @@ const REGISTRY: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8500);
 /// How long the agents of this process may take to register.
 const REGISTRATION: Duration = Duration::from_secs(10);
-/// The set that the agents of this process belong to with `--autoscale`.
-const SET: &str = "up";
 /// The time between two looks at it.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -129,7 +127,10 @@ fn scaling(bounds: SetBounds, settings: &AgentSettings) -> anyhow::Result<SetSet
     let SetBounds { min, max } = bounds;
     let config = ScalingConfig { min: min.into(), max: max.into(), ..ScalingConfig::default() };
     autoscale::check(&config, &settings.admission.0).map_err(WrongUsage)?;
-    Ok(SetSettings { set: SET.into(), config, interval: LOOK, start_timeout: REGISTRATION })
+    // Another `mesh up` may list its agents at this one's registry, and they are no part of this set.
+    let number = identity::seed().child("set").number() & 0xff_ffff;
+    let set = format!("up-{number:06x}").into();
+    Ok(SetSettings { set, config, interval: LOOK, start_timeout: REGISTRATION })
 }
 
 /// The agents of a set as agents of this process.

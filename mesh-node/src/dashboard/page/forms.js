@@ -15,7 +15,7 @@ async function post(path, body) {
   return { ok: answer.ok, status: answer.status, json };
 }
 
-/** Whether the browser's certificate was tried already: once is enough, and signing out should last. */
+/** Whether the browser's certificate was refused: once is enough, and signing out should last. */
 let triedCertificate = new URLSearchParams(location.search).has("signed-out");
 
 async function fetchRights() {
@@ -28,8 +28,8 @@ async function fetchRights() {
 async function askRights() {
   await fetchRights();
   if (rights.by_certificate && !triedCertificate && !(rights.observe && rights.call)) {
-    triedCertificate = true;
-    await post("sign-in", { certificate: true });
+    // Of one that was taken, the pass may end: then it is tried again.
+    triedCertificate = !(await post("sign-in", { certificate: true })).ok;
     await fetchRights();
   }
   byId("sign-in").hidden = !rights.asks_keys;

@@ -20,6 +20,11 @@ const LEAST_SECRET: usize = 32;
 /// The most letters of an id or a secret.
 const MOST_LETTERS: usize = 128;
 
+/// Whether a text looks like an id that was drawn for a key.
+pub(super) fn is_generated_id(text: &str) -> bool {
+    text.len() == ID_LETTERS && is_word(text, ID_LETTERS)
+}
+
 /// What the owner of a key, or of a certificate, may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, HeaderName};
 
-use super::api_key::{ApiKey, KeyId, Role};
+use super::api_key::{ApiKey, KeyId, Role, is_generated_id};
 use super::failed_attempts::FailedAttempts;
 use super::key_file::{KeyFileError, KeyRecord, KeySet};
 use crate::Clock;
@@ -174,12 +174,14 @@ impl KeyRing {
     }
 
     /// What the keys of the owner of this certificate let him do. A key is his if its owner was
-    /// named when it was made, and the certificate has that name.
+    /// named when it was made, and the certificate has that name. Without a name, the owner is the
+    /// key's id, or, after a rotation, that of the first key.
     pub(crate) fn roles_of(&self, certificate: &PeerCertificate) -> Vec<Role> {
         let now = UtcTime::now();
         let keys = self.keys();
         let is_his = |key: &&KeyRecord| {
-            key.owner != key.id.as_str() && certificate.has_name(&key.owner) && !key.is_over(now)
+            let is_named = key.owner != key.id.as_str() && !is_generated_id(&key.owner);
+            is_named && certificate.has_name(&key.owner) && !key.is_over(now)
         };
         keys.iter().filter(is_his).map(|key| key.role).collect()
     }

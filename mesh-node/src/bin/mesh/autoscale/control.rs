@@ -148,8 +148,11 @@ impl<P: Platform> Autoscaler<P> {
     /// Asks the registries for the set. `None`: it is another autoscaler's, or nobody can say. More
     /// than half of them have to grant it, so no two autoscalers ever hold it.
     async fn ask(&mut self) -> Option<ScaledBody> {
-        let body = self.body(self.mesh.clock.now());
+        let asked = self.mesh.clock.now();
+        let body = self.body(asked);
         let answers = self.mesh.scale(&body, &self.credentials).await;
+        // The right lasts for three intervals from the question on.
+        let is_late = self.mesh.clock.now().since(asked) >= self.settings.interval * 2;
         let count = answers.len();
         let (mut granted, mut other, mut error) = (Vec::new(), None, None);
         for answer in answers {
@@ -159,12 +162,12 @@ impl<P: Platform> Autoscaler<P> {
                 Err(failed) => error = Some(failed),
             }
         }
-        if 2 * granted.len() > count {
+        if 2 * granted.len() > count && !is_late {
             if !self.is_holder {
                 self.take_over(&granted);
             }
             self.is_holder = true;
-            return granted.into_iter().max_by_key(|answer| answer.members.len());
+            return Some(union(granted));
         }
         match (other, error) {
             (Some(holder), _) => {
@@ -181,7 +184,8 @@ impl<P: Platform> Autoscaler<P> {
     /// Takes over what a predecessor has begun.
     fn take_over(&mut self, granted: &[ScaledBody]) {
         let now = self.mesh.clock.now();
-        for PendingAgent { name, leaving, age_ms } in granted.iter().flat_map(|one| &one.pending) {
+        let pending = granted.iter().flat_map(|one| &one.pending).take(MAX_PENDING);
+        for PendingAgent { name, leaving, age_ms } in pending {
             let age = Duration::from_millis(*age_ms);
             let since = Timestamp::from_nanos(now.as_nanos().saturating_sub(nanos(age)));
             if *leaving {
@@ -191,7 +195,7 @@ impl<P: Platform> Autoscaler<P> {
             }
         }
         self.listed = self.leaving.keys().cloned().collect();
-        self.epoch = granted.first().map_or(0, |answer| answer.epoch);
+        self.epoch = granted.iter().fold(0, |sum, answer| sum.wrapping_add(answer.epoch));
         self.problem = None;
         let members: usize = granted.iter().map(|answer| answer.members.len()).max().unwrap_or(0);
         let (set, starting) = (&self.settings.set, self.starting.len());
@@ -219,7 +223,7 @@ impl<P: Platform> Autoscaler<P> {
         self.unheard.retain(|name, _| !listed.contains(name));
         for name in missing {
             // A registry that has started anew lists an agent after its next heartbeat.
-            if has_forgotten && !self.leaving.contains_key(&name) {
+            if has_forgotten {
                 self.unheard.insert(name, now + ttl);
             } else {
                 self.is_gone(&name);
@@ -255,7 +259,8 @@ impl<P: Platform> Autoscaler<P> {
         let ours =
             |member: &&ListedMember| !member.draining || self.leaving.contains_key(&member.name);
         let known = listed.iter().filter(ours).map(|listed| self.member(listed));
-        let to_come = self.starting.keys().chain(self.unheard.keys()).map(|name| SetMember {
+        let unheard = self.unheard.keys().filter(|name| !self.leaving.contains_key(*name));
+        let to_come = self.starting.keys().chain(unheard).map(|name| SetMember {
             name: name.clone(),
             state: MemberState::Starting,
             age: Duration::ZERO,
@@ -335,9 +340,13 @@ impl<P: Platform> Autoscaler<P> {
     /// Drains an agent, or has it take jobs again.
     async fn mark(&mut self, now: Timestamp, name: Name, draining: bool) {
         if draining {
+            if self.starting.len() + self.leaving.len() >= MAX_PENDING {
+                return;
+            }
             self.leaving.insert(name.clone(), now);
             // Said before it is done, so that a successor may cancel it.
             if self.ask().await.is_none() {
+                self.leaving.remove(&name);
                 return;
             }
         }
@@ -456,6 +465,34 @@ impl<P: Platform> Autoscaler<P> {
                 .collect(),
         }
     }
+}
+
+/// What several registries say of a set, as one: each lists the agents that it hears. There is at
+/// least one.
+fn union(granted: Vec<ScaledBody>) -> ScaledBody {
+    let mut members: BTreeMap<Name, ListedMember> = BTreeMap::new();
+    let (mut epoch, mut first) = (0_u64, None);
+    for mut answer in granted {
+        // One that has started anew changes the sum.
+        epoch = epoch.wrapping_add(answer.epoch);
+        for member in std::mem::take(&mut answer.members) {
+            let known = members.get_mut(&member.name);
+            match known {
+                Some(known) => {
+                    let draining = known.draining || member.draining;
+                    if member.report_age_ms < known.report_age_ms {
+                        *known = member;
+                    }
+                    known.draining = draining;
+                }
+                None => drop(members.insert(member.name.clone(), member)),
+            }
+        }
+        first.get_or_insert(answer);
+    }
+    let mut all = first.unwrap_or_default();
+    (all.epoch, all.members) = (epoch, members.into_values().collect());
+    all
 }
 
 /// A text that registries take.

@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::security::{KEY_FILE_VARIABLE, KEY_VARIABLE};
+
 /// How the start of an agent went on: an error says why there will be no agent.
 pub(crate) type StartOutcome = JoinHandle<Result<(), String>>;
 
@@ -32,6 +34,11 @@ pub(crate) trait Platform {
     fn gone(&mut self, name: &str);
 }
 
+/// Keeps the autoscaler's key, which has the role `admin`, from what it starts.
+fn without_own_key(command: &mut Command) {
+    command.env_remove(KEY_VARIABLE).env_remove(KEY_FILE_VARIABLE);
+}
+
 /// Agents as processes of this machine. They go on if this process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct LocalProcesses {
@@ -47,6 +54,7 @@ impl Platform for LocalProcesses {
     async fn start(&mut self, name: &str) -> anyhow::Result<Option<StartOutcome>> {
         let mut command = Command::new(&self.program);
         command.args(["agent", "--name", name]).args(&self.options);
+        without_own_key(&mut command);
         // In a group of its own, it gets no Ctrl-C of the terminal.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.spawn()?;
@@ -111,6 +119,7 @@ impl Commands {
     fn run(&self, line: &str, name: &str) -> StartOutcome {
         let mut command = Command::new("sh");
         command.args(["-c", line]).process_group(0).stdin(Stdio::null()).stdout(Stdio::null());
+        without_own_key(&mut command);
         command.env("MESH_NAME", name).env("MESH_SET", &self.set);
         command.env("MESH_REGISTRY", &self.registries);
         let timeout = self.timeout;
