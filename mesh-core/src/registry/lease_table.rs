@@ -44,11 +44,14 @@ impl LeaseTable {
 
     /// Adds a lease in place of any other of that name.
     pub(super) fn insert(&mut self, lease: Lease) {
-        self.remove(&lease.name);
-        self.by_expiry.insert((lease.expires_at, lease.name.clone()));
+        let (name, expires_at) = (lease.name.clone(), lease.expires_at);
         self.protected += usize::from(lease.is_protected());
         self.recovering += usize::from(lease.recovering);
-        self.by_name.insert(lease.name.clone(), lease);
+        if let Some(old) = self.by_name.insert(name.clone(), lease) {
+            self.by_expiry.remove(&(old.expires_at, old.name.clone()));
+            self.uncount(&old);
+        }
+        self.by_expiry.insert((expires_at, name));
     }
 
     pub(super) fn remove(&mut self, name: &str) -> Option<Lease> {

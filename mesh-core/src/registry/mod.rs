@@ -294,10 +294,8 @@ impl Registry {
         registration: Registration,
     ) -> Registered {
         let lease = Lease::new(now, self.config.leases.ttl, registration);
-        let (name, expires_at) = (lease.name.clone(), lease.expires_at);
-        let rival = self.store(decision, lease);
-        let order = self.leases.get(&name).filter(|lease| lease.is_unconfirmed);
-        let drain = order.map(|lease| lease.draining);
+        let expires_at = lease.expires_at;
+        let (rival, drain) = self.store(decision, lease);
         Registered { renewed: decision == Decision::Renew, expires_at, rival, drain }
     }
 
@@ -374,8 +372,9 @@ impl Registry {
     }
 
     /// Stores a lease that is renewed or granted. Gives back the address of another process that
-    /// has asked for the name since the last renewal.
-    fn store(&mut self, decision: Decision, mut lease: Lease) -> Option<Arc<str>> {
+    /// has asked for the name since the last renewal, and whether the agent is to drain if it has not
+    /// confirmed that.
+    fn store(&mut self, decision: Decision, mut lease: Lease) -> (Option<Arc<str>>, Option<bool>) {
         if decision == Decision::Renew
             && let Some(old) = self.leases.remove(&lease.name)
         {
@@ -387,11 +386,12 @@ impl Registry {
                 self.note(&lease, LeaseNoteKind::Moved { from: old.url });
             }
             self.enlist(&lease);
+            let drain = lease.is_unconfirmed.then_some(lease.draining);
             self.leases.insert(lease);
-            return old.rival;
+            return (old.rival, drain);
         }
         self.replace(lease, LeaseNoteKind::Granted);
-        None
+        (None, None)
     }
 
     /// Begins a lease in place of any old one. `kind` says in a note how it began.
