@@ -6,6 +6,7 @@
 //! one request (`POST /scale`, [`ScaleBody`]): the registry grants it to one autoscaler at a time,
 //! for as long as that one goes on asking.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_core::load::LoadReport;
@@ -142,7 +143,7 @@ pub struct DecisionBody {
 }
 
 /// Answer to `POST /scale`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ScaledBody {
     /// Whether the set is this autoscaler's; else another one holds it.
     pub granted: bool,
@@ -158,6 +159,32 @@ pub struct ScaledBody {
     /// The agents of the set that have a lease; none if it is not granted.
     #[serde(default)]
     pub members: Vec<ListedMember>,
+}
+
+impl ScaledBody {
+    /// What several registries say of a set, as one: each lists the agents that it hears. `None` if
+    /// there is none.
+    pub fn union(granted: Vec<Self>) -> Option<Self> {
+        let mut members: BTreeMap<Name, ListedMember> = BTreeMap::new();
+        let (mut epoch, mut first) = (0_u64, None);
+        for mut answer in granted {
+            // One that has started anew changes the sum.
+            epoch = epoch.wrapping_add(answer.epoch);
+            for member in std::mem::take(&mut answer.members) {
+                let Some(known) = members.get_mut(&member.name) else {
+                    members.insert(member.name.clone(), member);
+                    continue;
+                };
+                let draining = known.draining || member.draining;
+                if member.report_age_ms < known.report_age_ms {
+                    *known = member;
+                }
+                known.draining = draining;
+            }
+            first.get_or_insert(answer);
+        }
+        first.map(|first| Self { epoch, members: members.into_values().collect(), ..first })
+    }
 }
 
 /// An agent of a set that has a lease.

@@ -220,7 +220,9 @@ impl ScalerState {
     fn decide(&mut self, now: Timestamp) -> (ScalingDecision, Vec<ScalingOrder>) {
         while self.reports.front().is_some_and(|(due, ..)| *due <= now) {
             let Some((_, id, load, sampled)) = self.reports.pop_front() else { break };
-            if let Some(member) = self.agents.get_mut(&id) {
+            // A late one may be of the process before.
+            let member = self.agents.get_mut(&id).filter(|member| sampled >= member.since);
+            if let Some(member) = member {
                 member.report = Some((load, sampled));
             }
         }

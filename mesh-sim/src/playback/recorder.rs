@@ -107,11 +107,6 @@ impl PlaybackRecorder {
         })
     }
 
-    /// The time between two frames.
-    pub fn period(&self) -> Duration {
-        self.budget.period
-    }
-
     /// The recording, after the run.
     ///
     /// # Errors
@@ -222,7 +217,7 @@ impl PlaybackRecorder {
     }
 }
 
-/// The telemetry with at most so many edges, and without entries that the page does not show.
+/// The telemetry with at most so many edges: those with the most jobs, which come first.
 fn shortened(mut telemetry: Telemetry, most_edges: usize) -> Telemetry {
     telemetry.edges.truncate(most_edges);
     telemetry

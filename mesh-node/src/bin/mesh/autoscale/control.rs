@@ -167,7 +167,7 @@ impl<P: Platform> Autoscaler<P> {
                 self.take_over(&granted);
             }
             self.is_holder = true;
-            return Some(union(granted));
+            return ScaledBody::union(granted);
         }
         match (other, error) {
             (Some(holder), _) => {
@@ -465,34 +465,6 @@ impl<P: Platform> Autoscaler<P> {
                 .collect(),
         }
     }
-}
-
-/// What several registries say of a set, as one: each lists the agents that it hears. There is at
-/// least one.
-fn union(granted: Vec<ScaledBody>) -> ScaledBody {
-    let mut members: BTreeMap<Name, ListedMember> = BTreeMap::new();
-    let (mut epoch, mut first) = (0_u64, None);
-    for mut answer in granted {
-        // One that has started anew changes the sum.
-        epoch = epoch.wrapping_add(answer.epoch);
-        for member in std::mem::take(&mut answer.members) {
-            let known = members.get_mut(&member.name);
-            match known {
-                Some(known) => {
-                    let draining = known.draining || member.draining;
-                    if member.report_age_ms < known.report_age_ms {
-                        *known = member;
-                    }
-                    known.draining = draining;
-                }
-                None => drop(members.insert(member.name.clone(), member)),
-            }
-        }
-        first.get_or_insert(answer);
-    }
-    let mut all = first.unwrap_or_default();
-    (all.epoch, all.members) = (epoch, members.into_values().collect());
-    all
 }
 
 /// A text that registries take.
