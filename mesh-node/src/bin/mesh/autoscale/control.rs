@@ -397,11 +397,13 @@ impl<P: Platform> Autoscaler<P> {
     fn failed(&mut self, now: Timestamp, name: &Name, why: &str) {
         self.starting.remove(name);
         self.platform.abandon(name);
-        let wait = self.settings.interval.saturating_mul(1 << self.failures.min(16));
-        let wait = wait.min(LONGEST_WAIT);
-        self.failures += 1;
-        self.next_start = now + wait;
-        let wait = format_duration(wait);
+        // Several that fail together are one try.
+        if now >= self.next_start {
+            let wait = self.settings.interval.saturating_mul(1 << self.failures.min(16));
+            self.failures += 1;
+            self.next_start = now + wait.min(LONGEST_WAIT);
+        }
+        let wait = format_duration(self.next_start.since(now));
         self.report(format!("{name} did not start: {why}; the next try in {wait}"));
     }
 

@@ -138,7 +138,9 @@ fn agent_of(options: &[String]) -> anyhow::Result<AgentArgs> {
         Cli::try_parse_from(line).map_err(|error| anyhow!("the options after --: {error}"))?;
     let Command::Agent(agent) = cli.command else { return Err(anyhow!("no options of an agent")) };
     ensure!(agent.name.is_none(), "--name: each agent gets a name of its own");
-    ensure!(agent.set.is_none(), "--set belongs before the --");
+    // The variable MESH_SET may name it, too: that is meant for this command.
+    let names_set = |option: &String| option == "--set" || option.starts_with("--set=");
+    ensure!(!options.iter().any(names_set), "--set belongs before the --");
     let port = agent.listen.as_deref().and_then(|listen| listen.rsplit(':').next());
     ensure!(
         port.is_none_or(|port| port == "0"),
